@@ -1,0 +1,204 @@
+"""What outsiders implement or call, and the values that cross a door.
+
+Interface methods that may take time return ``Awaitable``: an implementation may be an
+``async def`` or return a Deferred.  Time is Unix seconds of the injected clock
+(``clock.seconds()``) unless a name ends in ``_ms``.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.plugin import IPlugin
+from zope.interface import Attribute, Interface
+
+Clock = IReactorTime
+"""``seconds()`` is Unix time, ``callLater`` as ever; a reactor is one."""
+
+
+class Random(Protocol):
+    """The injected generator (:mod:`mixminion.crypto.rng`); cryptographically strong in service."""
+
+    def octets(self, n: int) -> bytes:
+        """*n* random octets."""
+
+    def below(self, n: int) -> int:
+        """Uniform on ``0 <= x < n``."""
+
+    def uniform(self) -> float:
+        """Uniform on ``[0, 1)``."""
+
+    def exponential(self, mean: float) -> float:
+        """Exponentially distributed with that mean."""
+
+    def shuffle(self, items: list[Any]) -> None:
+        """Shuffle in place."""
+
+
+# -- packets between servers ------------------------------------------------------------
+
+
+class Refusal(enum.IntEnum):
+    """Why a server refuses a frame: always for its own state, never for the frame's content."""
+
+    FULL = 1
+    STOPPING = 2
+    RATE = 3
+
+
+class IIntake(Interface):
+    """Where MMTP hands frames; the mix implements it."""
+
+    def receive(packet: bytes) -> Awaitable[Refusal | None]:
+        """Take one packet in.  Fires with None once it is on disk and fsynced."""
+
+    def padding() -> Awaitable[Refusal | None]:
+        """A padding frame: fires with the same group commit that packets wait for."""
+
+
+# -- strategies ---------------------------------------------------------------------------
+
+
+class IStrategy(Interface):
+    """A mixing strategy: packet in, clock ticks, packets out.  It keeps no clock of its own."""
+
+    def add(item: int, delay: float, now: float) -> None:
+        """Hold *item*; *delay* is what its sender asked for, in seconds."""
+
+    def release(now: float) -> list[int]:
+        """Everything that leaves now, shuffled."""
+
+    def next_release() -> float | None:
+        """When :meth:`release` is worth calling next; None while nothing is held."""
+
+    def __len__() -> int:
+        """How many are held."""
+
+
+# -- exits ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What an exit hands over.
+
+    ``content`` is the sender's octets (of a reply: the sealed payload); ``surb_id`` is 16
+    octets for a reply and None otherwise.  ``message_id`` (with angle brackets) and
+    ``date`` (Unix seconds) are made once, when the message is stored, so that a second
+    hand-over is recognisable.
+    """
+
+    exit: str
+    recipients: tuple[str, ...]
+    content: bytes
+    surb_id: bytes | None
+    message_id: str
+    date: int
+
+
+class OutcomeKind(enum.Enum):
+    """How a hand-over ended."""
+
+    DELIVERED = "delivered"
+    TEMPORARY = "temporary"  #: try this message again later
+    UNREACHABLE = "unreachable"  #: the far side as a whole is away: hold everything for it
+    PERMANENT = "permanent"  #: never try this message again
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of one attempt.  ``reason`` is a short fixed word such as ``smtp-550``: it is
+    counted and logged, so it never carries an address or the far side's text."""
+
+    kind: OutcomeKind
+    reason: str
+
+
+class ExitEnvironment(Protocol):
+    """What an exit gets from its server; everything else it needs is in its configuration."""
+
+    reactor: Any  #: IReactorTime, IReactorTCP and what endpoints ask for
+    random: Random
+    host_name: str  #: the server's public name
+    software: str  #: for notices; name and version
+
+
+class IExit(Interface):
+    """One configured exit of a running server."""
+
+    name = Attribute("The delivery name, as descriptors publish it and senders write it.")
+
+    def describe() -> Mapping[str, Any]:
+        """Limits and policies for the descriptor: JSON values, ``module`` and
+        ``max-message`` (octets of content) at least."""
+
+    def check(recipients: Sequence[str], content: bytes, reply: bool) -> str | None:
+        """Refuse before the queue: a reason word, or None when the exit would take it."""
+
+    def start() -> Awaitable[None]:
+        """Get ready; called before the first :meth:`deliver`."""
+
+    def stop() -> Awaitable[None]:
+        """Let go of everything; no attempt is under way any more when this fires."""
+
+    def deliver(message: Message) -> Awaitable[Outcome]:
+        """One attempt.  What fails or raises is a temporary failure of this message."""
+
+
+class IExitModule(IPlugin):
+    """A plugin that makes exits (in ``twisted.plugins``); discovered is not enabled: the
+    configuration's ``[Exit NAME]`` sections name the modules that run."""
+
+    name = Attribute("The module's name, for ``module = ...``.")
+    section = Attribute("The configuration dataclass of its section (mixminion.config).")
+
+    def make(name: str, section: Any, environment: ExitEnvironment) -> IExit:
+        """An exit from a validated section."""
+
+
+# -- what the mix needs of the exits ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A message ready for the pool: the record that is stored, and whose queue it joins."""
+
+    destination: bytes  #: ``b"exit:" + name``
+    record: bytes
+
+
+class IDelivery(Interface):
+    """The exits of a server, as the mix sees them (exits.delivery implements it)."""
+
+    def accept(payload: bytes, due: float) -> Accepted | str:
+        """A forward packet's opened body (after its zero tag).  Message-ID and Date are made
+        here; *due* is the moment it leaves the pool.  A string is the drop reason."""
+
+    def accept_reply(surb_id: bytes, exit: str, address: str, payload: bytes, due: float) -> Accepted | str:
+        """The same for a reply's sealed payload."""
+
+    def offer(record_id: int, destination: bytes, due: float) -> None:
+        """The pool released this stored record: hand it over, then have it deleted."""
+
+    def waiting() -> Mapping[str, int]:
+        """Queue lengths by exit name."""
+
+    def start() -> Awaitable[None]:
+        """Start every exit."""
+
+    def stop() -> Awaitable[None]:
+        """End attempts under way; what is not handed over stays stored."""
+
+
+class RecordStore(Protocol):
+    """What queues need of the store: records by id."""
+
+    def read(self, ids: Sequence[int]) -> Awaitable[list[bytes | None]]:
+        """Stored records in the order asked; None for one that is gone."""
+
+    def delete(self, ids: Iterable[int]) -> Awaitable[None]:
+        """Delete them; fires after the commit."""
