@@ -178,7 +178,9 @@ class IDelivery(Interface):
         """A forward packet's opened body (after its zero tag).  Message-ID and Date are made
         here; *due* is the moment it leaves the pool.  A string is the drop reason."""
 
-    def accept_reply(surb_id: bytes, exit: str, address: str, payload: bytes, due: float) -> Accepted | str:
+    def accept_reply(
+        surb_id: bytes, exit: str, address: str, payload: bytes, due: float
+    ) -> Accepted | str:
         """The same for a reply's sealed payload."""
 
     def offer(record_id: int, destination: bytes, due: float) -> None:
