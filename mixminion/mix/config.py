@@ -1,0 +1,136 @@
+"""The sections of a mix server's configuration, except its exits'."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mixminion.config import option, section, values
+from mixminion.util.hostport import HostPort
+
+
+@section("Server")
+class ServerSection:
+    """Who this server is and what it may use of its machine."""
+
+    config_version: int = option(
+        values.integer(1, 1), default=1, doc="The version of this file's format."
+    )
+    home: Path = option(
+        values.home,
+        default=".",
+        doc="""The folder that holds everything of this server: keys, store, logs, control
+        socket.  Every other relative path is relative to it.""",
+    )
+    nickname: str = option(
+        values.nickname, doc="The server's name, unique in its network; senders write it in paths."
+    )
+    contact: str | None = option(
+        values.text, default=None, doc="How to reach the operator; published."
+    )
+    family: str | None = option(
+        values.nickname,
+        default=None,
+        doc="""A name shared by all servers under the same control; published, so that no
+        sender's path uses two of them.""",
+    )
+    workers: int = option(
+        values.integer(1, 64),
+        default=1,
+        doc="""How many processes unwrap packets.  More than the cores that are idle
+        brings nothing.""",
+    )
+    store_limit: int = option(
+        values.within(values.size, 16 * 2**20),
+        default="1 GiB",
+        doc="""The disk the store of packets and messages may take.  It is laid out once; new
+        packets are refused when 85 % is used, so that accepted ones drain.""",
+    )
+    control: Path = option(
+        values.path,
+        default="control",
+        doc="The socket over which commands speak with the running server.",
+    )
+    test_network: bool = option(
+        values.boolean,
+        default="no",
+        doc="""Allow what only a network on one machine needs: published addresses that
+        nobody else can reach.""",
+    )
+
+
+@section("Incoming")
+class IncomingSection:
+    """What the server listens on, and what it publishes for others to dial."""
+
+    listen: tuple[HostPort, ...] = option(
+        values.list_of(values.listener),
+        default=("0.0.0.0:48099", "[::]:48099"),
+        doc="Addresses to listen on, for packets and, on the same port, for the directory.",
+    )
+    addresses: tuple[HostPort, ...] = option(
+        values.list_of(values.host_port),
+        doc="Addresses to publish: where other servers and senders reach this one.",
+    )
+    max_connections: int = option(
+        values.integer(8, 65536), default=4096, doc="Connections served at one time."
+    )
+
+
+@section("Outgoing")
+class OutgoingSection:
+    """How the server reaches others."""
+
+    connect_timeout: float = option(
+        values.within(values.duration, 1.0, 600.0),
+        default="30 s",
+        doc="How long one attempt to connect may take, TLS included.",
+    )
+    idle_timeout: float = option(
+        values.within(values.duration, 1.0, 3600.0),
+        default="5 min",
+        doc="A connection over which nothing was sent for so long is closed.",
+    )
+
+
+@section("Directory")
+class DirectorySection:
+    """Whom the server believes about the network, and where it asks."""
+
+    authorities: tuple[bytes, ...] = option(
+        values.list_of(values.hex_key(32)),
+        default=(),
+        doc="""Ed25519 public keys of the network's directory authorities.  A consensus needs
+        the signatures of more than half of them.""",
+    )
+    sources: tuple[str, ...] = option(
+        values.list_of(values.url),
+        default=(),
+        doc="Where to fetch directory documents, besides the network's own servers.",
+    )
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Sources without a key to check what they say."""
+        if self.sources and not self.authorities:
+            yield "authorities", "expected the keys of those who sign what the sources serve"
+
+
+@section("Log")
+class LogSection:
+    """What is written about the server's work: never addresses, keys or contents."""
+
+    level: str = option(
+        values.choice("debug", "info", "warn", "error"),
+        default="info",
+        doc="The least important event that is written.",
+    )
+    file: Path = option(values.path, default="log/mixminion.log", doc="The log file.")
+    max_size: int = option(
+        values.within(values.size, 64 * 2**10),
+        default="10 MiB",
+        doc="The log file is set aside and begun anew at this size.",
+    )
+    keep: int = option(values.integer(0, 1000), default=5, doc="How many old log files are kept.")
+
+
+SECTIONS = (ServerSection, IncomingSection, OutgoingSection, DirectorySection, LogSection)

@@ -1,0 +1,1 @@
+"""Small things every room may use: times, host and port, armor."""
