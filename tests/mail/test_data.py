@@ -1,0 +1,56 @@
+"""The whole-message encoding for DATA: nothing a sender writes may end it early."""
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mixminion.mail import data
+from mixminion.testing.cases import SyncTestCase
+
+LINES = st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"..", b"x", b""]), max_size=40)
+
+
+def as_server(octets: bytes) -> tuple[bytes, bytes]:
+    """What a server reads of *octets* and its end line: the message, and what is left over."""
+    head, _, rest = (b"\r\n" + octets + b".\r\n").partition(b"\r\n.\r\n")
+    message = (head + b"\r\n").replace(b"\r\n.", b"\r\n")[2:]
+    return message, rest
+
+
+class DataTests(SyncTestCase):
+    @settings(max_examples=300, deadline=None)
+    @given(LINES)
+    def test_any_lines(self, parts: list[bytes]) -> None:
+        """A server reads back the canonical message, whole, and nothing is left over."""
+        message = b"".join(parts)
+        encoded = data.encode(message)
+        self.assertEqual(as_server(encoded), (data.canonical(message), b""))
+        self.assertEqual(data.decode(encoded), data.canonical(message))
+
+    @settings(max_examples=200, deadline=None)
+    @given(LINES)
+    def test_canonical(self, parts: list[bytes]) -> None:
+        """Every line ends in CRLF, no other CR or LF is left; twice is as good as once."""
+        once = data.canonical(b"".join(parts))
+        self.assertNotIn(b"\r", once.replace(b"\r\n", b""))
+        self.assertNotIn(b"\n", once.replace(b"\r\n", b""))
+        self.assertTrue(not once or once.endswith(b"\r\n"))
+        self.assertEqual(data.canonical(once), once)
+
+    def test_chunk_borders(self) -> None:
+        """A lone dot at offsets -3..+3 round every multiple of 16,384 up to 2 MB ends nothing."""
+        for end in (b"\n", b"\r\n", b"\r"):
+            for shift in range(-3, 4):
+                message = bytearray(random.Random(shift).randbytes(1).hex().encode() * (1 << 20))
+                for border in range(16384, len(message) - 16, 16384):
+                    at = border + shift
+                    dot = end + b"." + end + b"MAIL FROM:<x@y.test>" + end
+                    message[at : at + len(dot)] = dot
+                octets = data.encode(bytes(message))
+                self.assertEqual(as_server(octets), (data.canonical(bytes(message)), b""))
+
+    def test_longest_line(self) -> None:
+        """Line ends are not counted."""
+        self.assertEqual(data.longest_line(b"ab\r\nabcd\r\n"), 4)
+        self.assertEqual(data.longest_line(b""), 0)
