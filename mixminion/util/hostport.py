@@ -73,6 +73,8 @@ def _port(text: str) -> int:
 
 
 def _host(text: str, *, bracketed: bool) -> str:
+    if "%" in text:
+        raise ValueError("an address has no zone here")
     try:
         address = ip_address(text)
     except ValueError:

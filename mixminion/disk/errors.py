@@ -1,0 +1,29 @@
+"""What can be wrong with files and folders; all of it is the operator's to mend."""
+
+from __future__ import annotations
+
+from mixminion.errors import EX_CANTCREAT, EX_NOPERM, OperatorError
+
+
+class PrivateFileError(OperatorError):
+    """A private file or a folder above it can be read or changed by others."""
+
+    code = "private-file"
+    sentence = "{path} {what}; mend it with: {command}"
+    exit_code = EX_NOPERM
+
+
+class WriteFailed(OperatorError):
+    """A file or folder could not be made or written."""
+
+    code = "write-failed"
+    sentence = "cannot write {path}: {reason}"
+    exit_code = EX_CANTCREAT
+
+
+class HomeInUse(OperatorError):
+    """Another process runs from this home."""
+
+    code = "home-in-use"
+    sentence = "the home {home} is in use by process {pid}; stop that one first"
+    exit_code = EX_CANTCREAT

@@ -1,0 +1,82 @@
+"""One process per home.
+
+``flock`` belongs to the open file, not to the process: it survives the forks of a process
+that becomes a daemon, and goes with the last of them however it ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from mixminion.disk import private
+from mixminion.disk.errors import HomeInUse, WriteFailed
+
+_NAME = "lock"
+
+
+class HomeLock:
+    """Hold a home; ``lock`` in it names the process that does."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Take the home, which must exist, or raise :class:`HomeInUse`, naming who has it."""
+        path = self._home / _NAME
+        private.check_above(path)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise WriteFailed(path=path, reason=error.strerror) from error
+        try:
+            os.fchmod(descriptor, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid = _pid(descriptor)
+            os.close(descriptor)
+            raise HomeInUse(home=self._home, pid=pid or "(unknown)") from error
+        except OSError as error:
+            os.close(descriptor)
+            raise WriteFailed(path=path, reason=error.strerror) from error
+        self._descriptor = descriptor
+        self.note_pid()
+
+    def note_pid(self) -> None:
+        """Write down the pid of this process; again after a fork."""
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
+
+    def release(self) -> None:
+        """Let go; the file stays, since somebody may wait on it."""
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def holder(home: Path) -> int | None:
+    """The pid of the process that holds *home*; None when nobody does.
+
+    Looking takes the lock for a moment when it is free.
+    """
+    try:
+        descriptor = os.open(home / _NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _pid(descriptor) or 0
+    else:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _pid(descriptor: int) -> int | None:
+    text = os.pread(descriptor, 32, 0).strip()
+    return int(text) if text.isdigit() else None

@@ -1,0 +1,145 @@
+"""Private files and folders: 0600 and 0700 whatever the umask, replaced whole, checked before use.
+
+A file is private when it is ours, nobody else may read or write it, and nobody else can put
+another in its place: every folder above it, up to the root, belongs to us or to root and is
+writable by its owner alone (a sticky one, such as /tmp, may be writable by all).
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from mixminion.disk.errors import PrivateFileError, WriteFailed
+
+
+def write(path: Path, octets: bytes) -> None:
+    """Make *path* a file of mode 0600 with just these octets, on disk when this returns.
+
+    A reader, or somebody after a crash, finds the old file or the new one.  Raises
+    :class:`WriteFailed`.
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with open(descriptor, "wb") as file:
+                os.fchmod(descriptor, 0o600)
+                file.write(octets)
+                file.flush()
+                os.fsync(descriptor)
+            os.replace(name, path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(name)
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise WriteFailed(path=path, reason=error.strerror) from error
+
+
+def make_folder(path: Path) -> None:
+    """Make *path* and the folders above it that are missing, each 0700.
+
+    What is there already stays as it is.  Raises :class:`WriteFailed`.
+    """
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    try:
+        os.mkdir(path, 0o700)
+        os.chmod(path, 0o700)
+        _sync_folder(path.parent)
+    except FileExistsError as error:
+        if not path.is_dir():
+            raise WriteFailed(path=path, reason="there is a file of that name") from error
+    except OSError as error:
+        raise WriteFailed(path=path, reason=error.strerror) from error
+
+
+def read(path: Path) -> bytes:
+    """The octets of a private file.
+
+    Raises :class:`PrivateFileError` when it is not private, :class:`FileNotFoundError` when
+    it is not there.
+    """
+    check_above(path)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        _check_one(path, os.lstat(path))
+        raise PrivateFileError(
+            path=path, what="cannot be opened", command=f"ls -ld {_quoted(path)}"
+        ) from error
+    with open(descriptor, "rb") as file:
+        _check_one(path, os.fstat(descriptor))
+        return file.read()
+
+
+def check(path: Path) -> None:
+    """Refuse a file or folder that is not private, as :func:`read` does, without opening it."""
+    check_above(path)
+    _check_one(path, os.lstat(path))
+
+
+def check_above(path: Path) -> None:
+    """Refuse *path* when somebody else could change one of the folders above it."""
+    ours = {0, os.geteuid()}
+    lexical = Path(os.path.abspath(path))
+    for folder in dict.fromkeys((*lexical.parents, *lexical.parent.resolve().parents)):
+        try:
+            found = os.stat(folder)
+        except FileNotFoundError:
+            continue
+        except PermissionError as error:
+            raise PrivateFileError(
+                path=folder, what="cannot be entered", command=f"ls -ld {_quoted(folder.parent)}"
+            ) from error
+        if found.st_uid not in ours:
+            raise PrivateFileError(
+                path=folder, what="belongs to another user", command=_chown(folder)
+            )
+        if found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX:
+            raise PrivateFileError(
+                path=folder,
+                what="can be changed by other users",
+                command=f"chmod go-w {_quoted(folder)}",
+            )
+
+
+def _check_one(path: Path, found: os.stat_result) -> None:
+    folder = stat.S_ISDIR(found.st_mode)
+    if not folder and not stat.S_ISREG(found.st_mode):
+        raise PrivateFileError(
+            path=path, what="is not an ordinary file", command=f"ls -l {_quoted(path)}"
+        )
+    if found.st_uid != os.geteuid():
+        raise PrivateFileError(path=path, what="belongs to another user", command=_chown(path))
+    wanted = 0o700 if folder else 0o600
+    if found.st_mode & 0o077 or found.st_mode & 0o400 == 0:
+        raise PrivateFileError(
+            path=path,
+            what=f"has mode {stat.S_IMODE(found.st_mode):04o}, not {wanted:04o}",
+            command=f"chmod {wanted:o} {_quoted(path)}",
+        )
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _chown(path: Path) -> str:
+    return f"chown {os.geteuid()} {_quoted(path)}"
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
