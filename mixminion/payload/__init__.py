@@ -1,0 +1,1 @@
+"""What a packet carries.  doc/spec/payload.rst fixes every octet."""

@@ -1,0 +1,40 @@
+"""What can be wrong with a payload: the peer's fault, or the user's wish to send too much."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from mixminion.errors import PeerError, UserError
+
+
+class Problem(StrEnum):
+    """Why a frame or message is refused (doc/spec/payload.rst)."""
+
+    SHORT = "short"  #: it ends before it should
+    VERSION = "version"
+    KIND = "kind"  #: an unknown kind
+    ZEROS = "zeros"  #: octets that must be zero are not
+    LENGTH = "length"  #: the content runs past its place
+    EXIT = "exit"  #: not an exit name
+    RECIPIENT = "recipient"  #: not a recipient
+
+
+class BadPayload(PeerError):
+    """Octets that are no frame or message; ``problem`` says why."""
+
+    code = "bad-payload"
+    sentence = "What arrived follows no known form ({problem})."
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem=problem)
+        self.problem = problem
+
+
+class TooLarge(UserError):
+    """A message that does not fit one packet; sizes in octets."""
+
+    code = "message-too-large"
+    sentence = (
+        "The message has {size} octets; one packet carries {limit} to these recipients. "
+        "Make it shorter or send it in parts."
+    )

@@ -1,0 +1,84 @@
+"""Messages: an exit, its recipients, and octets for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mixminion.interfaces import Random
+from mixminion.payload import frame
+from mixminion.payload.errors import BadPayload, Problem, TooLarge
+from mixminion.sphinx.geometry import Geometry
+from mixminion.sphinx.text import is_address, is_exit_name
+
+
+def _envelope(exit: str, recipients: Sequence[str]) -> bytes:
+    name = exit.encode()
+    addresses = [recipient.encode() for recipient in recipients]
+    if not is_exit_name(name):
+        raise ValueError("an exit name has 1 to 255 printable ASCII characters")
+    if len(addresses) > 0xFF:
+        raise ValueError("a message has at most 255 recipients")
+    if not all(address and is_address(address) for address in addresses):
+        raise ValueError("a recipient is a text of 1 to 65,535 octets without control characters")
+    parts = [bytes((len(name),)), name, bytes((len(addresses),))]
+    for address in addresses:
+        parts += (len(address).to_bytes(2), address)
+    return b"".join(parts)
+
+
+def encode(exit: str, recipients: Sequence[str], content: bytes) -> bytes:
+    """The content of a message frame; ValueError for names that cannot be sent."""
+    return _envelope(exit, recipients) + content
+
+
+def parse(octets: bytes) -> tuple[str, tuple[str, ...], bytes]:
+    """Exit, recipients and content; BadPayload when it is not a message."""
+    reader = _Reader(octets)
+    name = reader.take(reader.number(1))
+    if not is_exit_name(name):
+        raise BadPayload(Problem.EXIT)
+    recipients = []
+    for _ in range(reader.number(1)):
+        address = reader.take(reader.number(2))
+        if not address or not is_address(address):
+            raise BadPayload(Problem.RECIPIENT)
+        recipients.append(address.decode())
+    return name.decode(), tuple(recipients), reader.rest()
+
+
+class _Reader:
+    """Octets from the left; Problem.SHORT when there are not enough."""
+
+    def __init__(self, octets: bytes) -> None:
+        self._octets = octets
+        self._at = 0
+
+    def take(self, n: int) -> bytes:
+        taken = self._octets[self._at : self._at + n]
+        if len(taken) < n:
+            raise BadPayload(Problem.SHORT)
+        self._at += n
+        return taken
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.take(size))
+
+    def rest(self) -> bytes:
+        return self._octets[self._at :]
+
+
+def capacity(geometry: Geometry, exit: str, recipients: Sequence[str]) -> int:
+    """The most octets of content that one packet carries to them; below zero when the
+    recipients alone are too many."""
+    return geometry.body - frame.HEAD - len(_envelope(exit, recipients))
+
+
+def to_body(
+    geometry: Geometry, exit: str, recipients: Sequence[str], content: bytes, random: Random
+) -> bytes:
+    """A body for :func:`mixminion.sphinx.build.forward`; TooLarge with the sizes."""
+    octets = encode(exit, recipients, content)
+    if len(octets) > geometry.body - frame.HEAD:
+        limit = max(0, geometry.body - frame.HEAD - len(octets) + len(content))
+        raise TooLarge(size=len(content), limit=limit)
+    return frame.encode(frame.Kind.MESSAGE, octets, geometry.body, random)

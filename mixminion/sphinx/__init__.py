@@ -1,0 +1,1 @@
+"""The packet: made, unwrapped, answered.  doc/spec/packet.rst fixes every octet."""
