@@ -1,0 +1,1 @@
+"""The sender's side: compose, choose a path, build, keep, hand over."""

@@ -1,0 +1,132 @@
+"""What can go wrong for a sender, each with the sentence he reads."""
+
+from __future__ import annotations
+
+from mixminion.errors import (
+    EX_DATAERR,
+    EX_NOPERM,
+    EX_TEMPFAIL,
+    EX_UNAVAILABLE,
+    OperatorError,
+    UserError,
+)
+
+# -- what was typed ----------------------------------------------------------------------
+
+
+class BadAddress(UserError):
+    """An address of no known form."""
+
+    code = "bad-address"
+    sentence = (
+        "{address!r} is no address: {why}. Write user@example.org, drop, or exit:text"
+        " (such as smtp:user@example.org)."
+    )
+
+
+class BadInput(UserError):
+    """The file to be sent cannot be read."""
+
+    code = "bad-input"
+    sentence = (
+        "The input {name!r} cannot be read ({why}); give another file, or - for standard input."
+    )
+    exit_code = EX_DATAERR
+
+
+class BadSubject(UserError):
+    """A subject that would not stay one header field."""
+
+    code = "bad-subject"
+    sentence = "The subject has a line break or a control character in it; write it on one line."
+
+
+class NotText(UserError):
+    """A body that is no text; only whole messages may carry other things."""
+
+    code = "not-text"
+    sentence = (
+        "The input is not text in UTF-8 (octet {position} is not); convert it, or make a MIME"
+        " message of it and send that with --message."
+    )
+    exit_code = EX_DATAERR
+
+
+class NoHeader(UserError):
+    """A subject, or a whole mail, for an exit that is not given mail."""
+
+    code = "no-header"
+    sentence = (
+        "What goes to the exit {exit} has no mail header; leave --subject and --message away, or"
+        " give a mail address."
+    )
+
+
+class MessageTooLarge(UserError):
+    """More than one packet holds."""
+
+    code = "too-large"
+    sentence = (
+        "The message has {size} octets with its header and one packet holds {limit}; shorten it"
+        " or send it in parts. Nothing was sent or kept."
+    )
+    exit_code = EX_DATAERR
+
+
+# -- the installation ----------------------------------------------------------------------
+
+
+class NoConfiguration(OperatorError):
+    """There was no configuration; a template was written, or the named file is not there."""
+
+    code = "no-configuration"
+    sentence = (
+        "There was no configuration yet: a template is now in {path}. Put the network's"
+        " authorities and sources into its [Directory] section and try again."
+    )
+
+
+class ConfigurationUnreadable(OperatorError):
+    """The configuration file that was named cannot be read."""
+
+    code = "configuration-unreadable"
+    sentence = "The configuration {path} cannot be read ({why}); name another with -f FILE."
+
+
+class StateUnusable(OperatorError):
+    """The state file cannot be opened or written."""
+
+    code = "state-unusable"
+    sentence = (
+        "The state file {path} cannot be used ({why}); see that its folder exists, is yours and"
+        " has room."
+    )
+    exit_code = EX_NOPERM
+
+
+# -- the directory -----------------------------------------------------------------------------
+
+
+class DirectoryUnreachable(OperatorError):
+    """No source gave a directory that could be used."""
+
+    code = "directory-unreachable"
+    sentence = (
+        "No source in the configuration gave a directory ({why}); check the connection and"
+        " [Directory] sources, then try again. Nothing was sent or kept."
+    )
+    exit_code = EX_UNAVAILABLE
+
+
+# -- sending ----------------------------------------------------------------------------------
+
+
+class NotHandedOver(OperatorError):
+    """The entry did not take the packets; they stay in the outbox."""
+
+    code = "not-sent"
+    sentence = (
+        "Not sent, but kept: {entry} did not take the packet ({why}). To try again:"
+        " mixminion queue flush"
+    )
+    exit_code = EX_TEMPFAIL

@@ -1,0 +1,89 @@
+from pathlib import Path
+
+from mixminion.client.configuration import (
+    _TEMPLATE,
+    ClientSection,
+    DirectorySection,
+    PathsSection,
+    find,
+    load,
+)
+from mixminion.client.errors import ConfigurationUnreadable, NoConfiguration
+from mixminion.config import ConfigErrors
+from mixminion.testing.cases import SyncTestCase
+
+MINIMAL = f"[Directory]\nauthorities = {'ab' * 32}\nsources = 192.0.2.1:48099, http://x.example/\n"
+
+
+class FindTests(SyncTestCase):
+    """-f, then the environment, then the user's own, made from a template."""
+
+    def setUp(self):
+        self.home = Path(self.mktemp()).absolute()
+        self.home.mkdir(0o700)
+
+    def test_order(self):
+        """The first that is named is used, whether it is there or not."""
+        environment = {"MIXMINION_CONFIG": "/from/environment"}
+        self.assertEqual(find("/named", environment, self.home), Path("/named"))
+        self.assertEqual(find(None, environment, self.home), Path("/from/environment"))
+        self.assertEqual(find("here", {}, self.home), Path.cwd() / "here")
+
+    def test_template(self):
+        """The first run writes a template, which then lacks just what only the user knows."""
+        error = self.assertRaises(NoConfiguration, find, None, {}, self.home)
+        path = self.home / ".config" / "mixminion" / "mixminion.conf"
+        self.assertEqual(error.fields["path"], path)
+        self.assertEqual(error.exit_code, 78)
+        self.assertEqual(find(None, {}, self.home), path)
+        errors = self.assertRaises(ConfigErrors, load, path)
+        self.assertEqual(
+            [problem.key for problem in errors.problems],
+            ["[Directory] authorities", "[Directory] sources"],
+        )
+
+    def test_template_is_complete(self):
+        """With every key uncommented the template is a configuration."""
+        lines = [
+            line.removeprefix("#") for line in _TEMPLATE.splitlines() if not line.startswith("# ")
+        ]
+        text = "\n".join(lines).replace("authorities =", "authorities = " + "ab" * 32)
+        path = self.home / "full.conf"
+        path.write_text(text.replace("sources =", "sources = 192.0.2.1:48099"))
+        self.assertEqual(load(path)[PathsSection].default_path, "*4")
+
+
+class LoadTests(SyncTestCase):
+    """What a configuration says, and what is wrong with one."""
+
+    def load(self, text):
+        path = Path(self.mktemp()).absolute()
+        path.write_text(text)
+        return load(path)
+
+    def test_minimal(self):
+        """Authorities and sources are enough; state is kept beside the file."""
+        config = self.load(MINIMAL)
+        self.assertEqual(config[DirectorySection].authorities, (b"\xab" * 32,))
+        self.assertEqual(config[DirectorySection].sources, ("192.0.2.1:48099", "http://x.example/"))
+        self.assertEqual(config[ClientSection].home, Path(config.filename).parent / "state")
+        self.assertTrue(config[ClientSection].one_shot_notice)
+
+    def test_wrong(self):
+        """Unknown keys, bad keys, bad sources and empty lists, with their lines."""
+        for text, key in (
+            (MINIMAL + "proxy = x\n", "[Directory] proxy"),
+            (MINIMAL.replace("abab", "xyzz"), "[Directory] authorities"),
+            (MINIMAL.replace("http:", "ftp:"), "[Directory] sources"),
+            ("[Directory]\nauthorities =\nsources = 192.0.2.1:1\n", "[Directory] authorities"),
+            (MINIMAL + "[Server]\nnickname = x\n", "[Server]"),
+        ):
+            errors = self.assertRaises(ConfigErrors, self.load, text)
+            self.assertEqual([problem.key for problem in errors.problems], [key])
+
+    def test_unreadable(self):
+        """A file that is not there or not text is one sentence."""
+        self.assertRaises(ConfigurationUnreadable, load, Path("/nonexistent/x.conf"))
+        path = Path(self.mktemp())
+        path.write_bytes(b"\xff")
+        self.assertRaises(ConfigurationUnreadable, load, path)
