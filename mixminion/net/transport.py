@@ -1,0 +1,74 @@
+"""The TLS transport under every link, and the factory a listening port runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import IAddress, IProtocolFactory, ITCPTransport, ITransport
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
+from typing_extensions import override
+
+from mixminion.counters import Counters
+from mixminion.interfaces import Clock
+from mixminion.net.admission import Admission, Prefix, prefix_of
+from mixminion.net.errors import TooManyConnections
+from mixminion.net.refusals import report
+from mixminion.net.tls import ClientTLS, ServerTLS
+
+
+class LinkTransport(BufferingTLSTransport):
+    """TLS over a byte transport: writes of one reactor turn leave together."""
+
+    prefix: Prefix | None = None  #: what the connection is counted under, where it listens
+
+    @override
+    def makeConnection(self, transport: ITransport) -> None:
+        if ITCPTransport.providedBy(transport):
+            transport.setTcpNoDelay(True)
+        super().makeConnection(transport)  # type: ignore[no-untyped-call]
+
+
+class LinkClientFactory(TLSMemoryBIOFactory):
+    """Runs *wrapped*'s protocols over TLS as the dialling side."""
+
+    protocol = LinkTransport
+
+    def __init__(self, tls: ClientTLS, wrapped: IProtocolFactory, clock: Clock) -> None:
+        super().__init__(tls, True, wrapped, clock=clock)
+
+
+class LinkServerFactory(TLSMemoryBIOFactory):
+    """Runs *wrapped*'s protocols over TLS as the listening side, within *admission*.
+
+    A connection over a limit is closed before TLS begins."""
+
+    protocol = LinkTransport
+
+    def __init__(
+        self,
+        tls: ServerTLS,
+        wrapped: IProtocolFactory,
+        clock: Clock,
+        admission: Admission,
+        counters: Counters,
+    ) -> None:
+        super().__init__(tls, False, wrapped, clock=clock)
+        self._admission = admission
+        self._counters = counters
+
+    @override
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        prefix = prefix_of(getattr(addr, "host", None))
+        try:
+            self._admission.enter(prefix)
+        except TooManyConnections as error:
+            report(error, "listening", self._counters)
+            return None
+        protocol: Any = super().buildProtocol(addr)
+        protocol.prefix = prefix
+        return protocol
+
+    @override
+    def unregisterProtocol(self, p: Any) -> None:
+        super().unregisterProtocol(p)  # type: ignore[no-untyped-call]
+        self._admission.leave(p.prefix)
