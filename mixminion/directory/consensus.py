@@ -1,0 +1,168 @@
+"""The consensus: what the authorities agree on for some hours, the same octets for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Self
+
+from msgspec import Meta
+from typing_extensions import override
+
+from mixminion.crypto import kdf
+from mixminion.directory import documents
+from mixminion.directory.descriptor import Descriptor
+from mixminion.directory.documents import (
+    Count,
+    Digest,
+    Document,
+    Key,
+    Nickname,
+    Part,
+    Text,
+    Time,
+    ascending,
+)
+from mixminion.directory.envelope import Envelope, PayloadType, Signer, sign
+from mixminion.directory.parameters import PacketGeometry, Parameters
+from mixminion.directory.parts import (
+    Addresses,
+    Exit,
+    Family,
+    Jurisdiction,
+    Rules,
+    Words,
+    check_addresses,
+    check_exits,
+)
+
+VERSION = 1
+METHOD = 1
+"""How votes become a consensus; a hand-signed one has the method it imitates."""
+NAME = "consensus"
+LIMIT = 16 * 2**20
+"""Octets of a consensus in its envelope."""
+USABLE = "usable"
+"""The flag of servers that paths may use."""
+
+
+class KeyPeriod(Part, frozen=True, kw_only=True):
+    """One key period: packets that leave from ``begins`` until ``ends`` have this geometry and
+    are made with the keys of the key document ``keys``."""
+
+    number: Count
+    begins: Time
+    ends: Time
+    geometry: PacketGeometry
+    keys: Digest
+
+
+class Server(Part, frozen=True, kw_only=True):
+    """A listed server: of its descriptor what others need, and what the authorities found."""
+
+    identity: Key
+    nickname: Nickname
+    addresses: Addresses
+    protocols: Words
+    exits: Annotated[tuple[Exit, ...], Meta(max_length=64)] = ()
+    accepts: Rules = ()  #: of whom it takes links
+    dials: Rules = ()  #: to whom it makes links
+    family: Family = ""
+    jurisdiction: Jurisdiction = ""
+    software: Text = ""
+    insecure: Words = ()
+    flags: Words = ()
+    usable_from: Time  #: paths use it from this moment on
+    descriptor: Digest  #: of the descriptor's payload
+
+    def __post_init__(self) -> None:
+        check_addresses(self.addresses)
+        check_exits(self.exits)
+
+    @override
+    def __hash__(self) -> int:
+        return hash(self.identity)
+
+    @property
+    def node_id(self) -> bytes:
+        """SHA-256 of the identity: what packets call this server."""
+        return kdf.sha256(self.identity)
+
+    def exit(self, name: str) -> Exit | None:
+        """The exit of that delivery name."""
+        return next((each for each in self.exits if each.name == name), None)
+
+    @classmethod
+    def listed(
+        cls,
+        descriptor: Descriptor,
+        digest: bytes,
+        *,
+        usable_from: int,
+        flags: Iterable[str] = (USABLE,),
+    ) -> Self:
+        """The entry that a descriptor leads to, whose payload has that *digest*."""
+        return cls(
+            identity=descriptor.identity,
+            nickname=descriptor.nickname,
+            addresses=descriptor.addresses,
+            protocols=descriptor.protocols,
+            exits=descriptor.exits,
+            accepts=descriptor.accepts,
+            dials=descriptor.dials,
+            family=descriptor.family,
+            jurisdiction=descriptor.jurisdiction,
+            software=descriptor.software,
+            insecure=descriptor.insecure,
+            flags=tuple(sorted(flags)),
+            usable_from=usable_from,
+            descriptor=digest,
+        )
+
+
+class Consensus(Document, frozen=True, kw_only=True):
+    """Parameters, key periods and servers; members are in ``doc/spec/directory.rst``."""
+
+    version: int = VERSION
+    method: Annotated[int, Meta(ge=1)]
+    test_network: bool = False
+    valid_after: Time
+    fresh_until: Time
+    valid_until: Time
+    previous: Digest | None = None  #: of the last one's payload; left out in the first
+    gap: bool = False  #: there was no majority for one previous
+    parameters: Parameters
+    key_periods: Annotated[tuple[KeyPeriod, ...], Meta(min_length=1, max_length=8)]
+    servers: tuple[Server, ...]
+
+    def __post_init__(self) -> None:
+        if not self.valid_after < self.fresh_until <= self.valid_until:
+            raise ValueError("its times are not in order")
+        for a, b in zip(self.key_periods, self.key_periods[1:], strict=False):
+            if b.number != a.number + 1 or b.begins != a.ends:
+                raise ValueError("the key periods do not follow each other")
+        if any(period.begins >= period.ends for period in self.key_periods):
+            raise ValueError("a key period ends before it begins")
+        if not self.key_periods[0].begins <= self.valid_after < self.key_periods[0].ends:
+            raise ValueError("the first key period is not the current one")
+        if any(period.geometry.hops < self.parameters.hops for period in self.key_periods):
+            raise ValueError("the paths are longer than a header")
+        ids = [server.identity for server in self.servers]
+        if not ascending(ids):
+            raise ValueError("the servers are not ascending by identity")
+        if len({server.nickname.lower() for server in self.servers}) != len(ids):
+            raise ValueError("two servers have one nickname")
+
+    def sign(self, signers: Sequence[Signer]) -> bytes:
+        """The consensus in its envelope, signed by authorities."""
+        return sign(PayloadType.CONSENSUS, self.encode(), signers).encode()
+
+    @classmethod
+    def open(cls, octets: bytes) -> tuple[Self, Envelope]:
+        """Read a consensus and its envelope; signatures and dates are not checked
+        (:mod:`mixminion.directory.checks` does that).
+
+        :raises BadDocument: malformed.
+        """
+        envelope = Envelope.decode(octets, PayloadType.CONSENSUS, limit=LIMIT)
+        consensus = documents.decode(cls, envelope.payload, name=NAME, version=VERSION, limit=LIMIT)
+        return consensus, envelope

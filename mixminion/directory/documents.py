@@ -1,0 +1,74 @@
+"""What all documents share: member names, encoding, decoding, and the types of their members.
+
+A document is a canonical JSON object whose ``version`` says how to read the rest.  Members
+that a reader does not know are ignored, and those that stand at their default may be left
+out; both let formats grow, because what is signed and digested are octets, not values.
+Octet strings are base64 (RFC 4648 4, padded); times are Unix seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from mixminion.directory import canonical
+from mixminion.directory.errors import BadDocument, NewerDocument
+
+Key = Annotated[bytes, Meta(min_length=32, max_length=32)]
+"""A raw Ed25519 public key."""
+Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
+"""A SHA-256 digest."""
+Time = Annotated[int, Meta(ge=0, le=canonical.GREATEST)]
+"""Unix seconds."""
+Count = Annotated[int, Meta(ge=0, le=canonical.GREATEST)]
+Positive = Annotated[int, Meta(ge=1, le=canonical.GREATEST)]
+Nickname = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,19}\Z")]
+Word = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9./+-]{0,31}\Z")]
+"""A protocol, suite, flag or other fixed name."""
+Text = Annotated[str, Meta(max_length=256)]
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True):
+    """An object inside a document.  ``valid_after`` here is ``valid-after`` there."""
+
+
+class Document(Part, frozen=True, kw_only=True):
+    """A whole document; ``version`` is the version of its own format."""
+
+    version: int
+
+    def encode(self) -> bytes:
+        """The canonical octets."""
+        return canonical.encode(msgspec.to_builtins(self) | {"version": self.version})
+
+
+def ascending(keys: Iterable[Any]) -> bool:
+    """Whether *keys* stand in order, none twice."""
+    return all(a < b for a, b in pairwise(keys))
+
+
+D = TypeVar("D", bound=Document)
+
+
+def decode(kind: type[D], octets: bytes, *, name: str, version: int, limit: int) -> D:
+    """Read a document of *kind*; *name* is what people call it.
+
+    :raises BadDocument: too long, not canonical, or a member is missing or wrong.
+    :raises NewerDocument: its version is not *version*.
+    """
+    if len(octets) > limit:
+        raise BadDocument(document=name, problem=f"longer than {limit} octets")
+    value: Any = canonical.decode(octets, document=name)
+    found = value.get("version") if isinstance(value, dict) else None
+    if not isinstance(found, int):
+        raise BadDocument(document=name, problem="no version")
+    if found != version:
+        raise NewerDocument(document=name, version=found)
+    try:
+        return msgspec.json.decode(octets, type=kind)
+    except msgspec.ValidationError as error:
+        raise BadDocument(document=name, problem=str(error)) from None

@@ -1,0 +1,65 @@
+"""Where a path is not what the network's paths usually are: told to people, not refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from typing_extensions import override
+
+from mixminion.directory.consensus import USABLE, Server
+from mixminion.paths.constraints import Breach, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """One of them: a code for programs and a sentence for people."""
+
+    code: str
+    sentence: str
+
+    @override
+    def __str__(self) -> str:
+        return self.sentence
+
+
+_RULES = {
+    Rule.FAMILY: "{names} are of one family: one operator sees the packet twice.",
+    Rule.NETWORK: "{names} are in one network: one provider sees the packet twice.",
+    Rule.LINK: "{names} say that they do not link with each other.",
+    Rule.JURISDICTION: "{names} are all in one jurisdiction.",
+}
+
+
+def of_length(hops: int, usual: int) -> Iterable[Deviation]:
+    """A path of another length than the network's."""
+    if hops != usual:
+        count = "1 hop" if hops == 1 else f"{hops} hops"
+        yield Deviation(
+            "path-length",
+            f"The path has {count} and this network's usual one {usual}: it stands out.",
+        )
+
+
+def of_breaches(path: Sequence[Server], broken: Iterable[Breach]) -> Iterable[Deviation]:
+    """Rules that the path does not keep."""
+    for breach in broken:
+        names = [path[hop].nickname for hop in breach.hops]
+        listed = ", ".join(names[:-1]) + " and " + names[-1]
+        yield Deviation(f"path-{breach.rule}", _RULES[breach.rule].format(names=listed))
+
+
+def of_named(server: Server, now: float) -> Iterable[Deviation]:
+    """A server that was named although random paths leave it out."""
+    if server.insecure:
+        modes = ", ".join(server.insecure)
+        yield Deviation("server-insecure", f"{server.nickname} runs in an insecure mode ({modes}).")
+    if USABLE not in server.flags:
+        yield Deviation(
+            "server-not-usable", f"The authorities do not find {server.nickname} usable."
+        )
+    if server.usable_from > now:
+        yield Deviation(
+            "server-new",
+            f"{server.nickname} is so new that not everybody's directory lists it.",
+        )

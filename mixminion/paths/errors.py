@@ -1,0 +1,89 @@
+"""Why a path cannot be read or made, one sentence each."""
+
+from __future__ import annotations
+
+from mixminion.errors import EX_UNAVAILABLE, UserError
+
+
+class BadPath(UserError):
+    """Text that is not in the path language."""
+
+    code = "bad-path"
+    sentence = "The path {text!r} is wrong at character {position}: expected {expected}."
+
+
+class UnknownServer(UserError):
+    """A nickname that the directory does not list; ``near`` begins with a space or is empty."""
+
+    code = "unknown-server"
+    sentence = (
+        "The directory lists no server named {name!r}.{near} `mixminion list-servers` shows"
+        " those there are."
+    )
+
+
+class TwiceInPath(UserError):
+    """A path that goes through one server twice."""
+
+    code = "server-twice"
+    sentence = "The server {name} stands in the path twice; name it once."
+
+
+class PathTooLong(UserError):
+    """More hops than a packet's header holds."""
+
+    code = "path-too-long"
+    sentence = "The path has {hops} hops and this network's packets have room for {most}."
+
+
+class PathTooShort(UserError):
+    """A path whose entry would be its exit."""
+
+    code = "path-too-short"
+    sentence = (
+        "The path has {hops} hop and needs {least} at least: a single server would know both"
+        " sender and recipient."
+    )
+
+
+class NeverFits(UserError):
+    """A ``~n`` so far from what fits that it was never drawn."""
+
+    code = "path-never-fits"
+    sentence = (
+        "No length drawn around the numbers in this path is between {least} and {most} hops;"
+        " write a smaller number."
+    )
+
+
+class UnusableServer(UserError):
+    """A named server that cannot be in any path now."""
+
+    code = "unusable-server"
+    sentence = "The server {name} cannot be used: {problem}."
+
+
+class NoExit(UserError):
+    """No usable server delivers what is to be delivered."""
+
+    code = "no-exit"
+    sentence = "No usable server has an exit {exit!r}; `mixminion list-servers` shows all exits."
+    exit_code = EX_UNAVAILABLE
+
+
+class ExitTooSmall(UserError):
+    """Exits are there, and all take less."""
+
+    code = "exit-too-small"
+    sentence = (
+        "The message has {size} octets and the largest that an exit {exit!r} of the network takes"
+        " is {most}; send a shorter one."
+    )
+
+
+class NoPath(UserError):
+    """Too few servers for the constraints, relaxed as far as they may be."""
+
+    code = "no-path"
+    sentence = "No path of {hops} hops can be made from {usable} usable servers: {missing}."
+    exit_code = EX_UNAVAILABLE
