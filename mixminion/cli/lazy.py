@@ -1,0 +1,40 @@
+"""A group of commands whose help costs no imports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+from typing_extensions import override
+
+
+class LazyGroup(click.Group):
+    """Commands named in a table, each imported when it is called.
+
+    *table* has one line of help by name; the command NAME is ``command`` in the module
+    *prefix* + NAME, with ``_`` for ``-``.
+    """
+
+    def __init__(self, *, table: Mapping[str, str], prefix: str, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.table = table
+        self._prefix = prefix
+
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.table)
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.table:
+            return None
+        module = import_module(self._prefix + cmd_name.replace("-", "_"))
+        command: click.Command = module.command
+        return command
+
+    @override
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.table.items()))

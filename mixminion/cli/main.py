@@ -1,0 +1,96 @@
+"""``mixminion``: the commands' table, and the one place where their errors are told."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from mixminion.cli.lazy import LazyGroup
+from mixminion.errors import EX_SOFTWARE, EX_USAGE, MixminionError, render
+
+DEBUG = "MIXMINION_DEBUG"
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+COMMANDS = {
+    "send": "Send a message anonymously.",
+    "list-servers": "List the servers of the network.",
+    "update": "Fetch the newest directory.",
+    "server": "Set up and run a server.",
+    "version": "Show versions.",
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    table=COMMANDS,
+    prefix="mixminion.cli.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of an unexpected error.")
+def mixminion(debug: bool) -> None:
+    """Mixminion, an anonymous remailer."""
+    if debug:
+        os.environ[DEBUG] = "1"  # for processes that the command starts, too
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code.  No error leaves a traceback, unless it was asked for."""
+    try:
+        result = mixminion.main(arguments, prog_name="mixminion", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return EX_USAGE
+    except click.ClickException as error:
+        return _wrong_usage(error)
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except MixminionError as error:
+        return _told(error)
+    except Exception as error:
+        return _unexpected(error)
+    return result if isinstance(result, int) else 0
+
+
+def exit_code(error: MixminionError) -> int:
+    """A command's exit code; an error from a daemon brings its own along."""
+    return int(error.fields.get("exit_code", error.exit_code))
+
+
+def _told(error: MixminionError) -> int:
+    code = exit_code(error)
+    if code == EX_SOFTWARE:
+        return _unexpected(error, render(error))
+    _say(render(error))
+    if DEBUG in os.environ:
+        traceback.print_exception(error)
+    return code
+
+
+def _unexpected(error: Exception, sentence: str | None = None) -> int:
+    _say(sentence or f"Mixminion made a mistake ({type(error).__name__}); please report it.")
+    if DEBUG in os.environ:
+        traceback.print_exception(error)
+    else:
+        click.echo("`mixminion --debug ...` shows where it happened.", err=True)
+    return EX_SOFTWARE
+
+
+def _wrong_usage(error: click.ClickException) -> int:
+    _say(error.format_message())
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is not None:
+        click.echo(f"See `{context.command_path} --help`.", err=True)
+    return EX_USAGE
+
+
+def _say(sentence: str) -> None:
+    click.echo(f"mixminion: {sentence}", err=True)

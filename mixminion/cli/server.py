@@ -1,0 +1,20 @@
+"""``mixminion server``: the operators' commands."""
+
+from __future__ import annotations
+
+import click
+
+from mixminion.cli.lazy import LazyGroup
+
+COMMANDS = {
+    "init": "Make a server's home: configuration and keys.",
+    "start": "Start the server.",
+    "stop": "Stop the server.",
+    "status": "Show what the server does, and what it needs.",
+    "check-config": "Check configuration, files and keys.",
+}
+
+
+@click.group(cls=LazyGroup, table=COMMANDS, prefix="mixminion.cli.server_")
+def command() -> None:
+    """Set up and run a server."""
