@@ -57,11 +57,11 @@ def encapsulate(public: bytes) -> tuple[bytes, bytes]:
         ml_kem = MLKEM768PublicKey.from_public_bytes(public[:_ML_PUBLIC])
     except ValueError:
         raise BadPublicKey from None
-    private, ephemeral = x25519.generate()
-    shared = x25519.exchange(private, point)
+    ephemeral = x25519.PrivateKey.generate()
+    shared = ephemeral.exchange(point)
     secret, ciphertext = ml_kem.encapsulate()
-    combined = hashlib.sha3_256(secret + shared + ephemeral + point + _LABEL).digest()
-    return combined, ciphertext + ephemeral
+    combined = hashlib.sha3_256(secret + shared + ephemeral.public + point + _LABEL).digest()
+    return combined, ciphertext + ephemeral.public
 
 
 def public_from_seed(seed: bytes) -> bytes:

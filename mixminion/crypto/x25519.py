@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from mixminion.crypto.errors import BadPublicKey, LowOrderPoint
@@ -14,29 +16,32 @@ class PrivateKey:
 
     __slots__ = ("_key", "public")
 
-    def __init__(self, private: bytes) -> None:
-        self._key = X25519PrivateKey.from_private_bytes(private)
-        self.public = self._key.public_key().public_bytes_raw()
+    def __init__(self, private: bytes | X25519PrivateKey) -> None:
+        if isinstance(private, bytes):
+            private = X25519PrivateKey.from_private_bytes(private)
+        self._key = private
+        self.public = private.public_key().public_bytes_raw()
+
+    @classmethod
+    def generate(cls) -> Self:
+        """A new key."""
+        return cls(X25519PrivateKey.generate())
+
+    def octets(self) -> bytes:
+        """The private key(32)."""
+        return self._key.private_bytes_raw()
 
     def exchange(self, point: bytes) -> bytes:
-        """The shared secret with *point*: LowOrderPoint when it is zero."""
-        return _exchange(self._key, point)
-
-
-def exchange(private: bytes, point: bytes) -> bytes:
-    """One exchange with a scalar that is used once."""
-    return _exchange(X25519PrivateKey.from_private_bytes(private), point)
-
-
-def _exchange(key: X25519PrivateKey, point: bytes) -> bytes:
-    try:
-        public = X25519PublicKey.from_public_bytes(point)
-    except ValueError:
-        raise BadPublicKey from None
-    try:
-        return key.exchange(public)
-    except ValueError:
-        raise LowOrderPoint from None
+        """The shared secret(32) with *point*; LowOrderPoint when it is zero, BadPublicKey when
+        *point* has not 32 octets."""
+        try:
+            public = X25519PublicKey.from_public_bytes(point)
+        except ValueError:
+            raise BadPublicKey from None
+        try:
+            return self._key.exchange(public)
+        except ValueError:
+            raise LowOrderPoint from None
 
 
 def public(private: bytes) -> bytes:
@@ -46,5 +51,5 @@ def public(private: bytes) -> bytes:
 
 def generate() -> tuple[bytes, bytes]:
     """A new pair: private and public key, 32 octets each."""
-    key = X25519PrivateKey.generate()
-    return key.private_bytes_raw(), key.public_key().public_bytes_raw()
+    key = PrivateKey.generate()
+    return key.octets(), key.public

@@ -148,11 +148,12 @@ class _X25519(Suite):
 
     @override
     def next_element(self, element: bytes, carried: bytes, seed: bytes) -> bytes:
-        return x25519.exchange(_blinding_scalar(seed), element)
+        return _blinding(seed).exchange(element)
 
 
-def _blinding_scalar(seed: bytes) -> bytes:
-    return chacha20(seed, bytes(32))
+def _blinding(seed: bytes) -> x25519.PrivateKey:
+    """The scalar that blinds an element, from a hop's blinding seed(32)."""
+    return x25519.PrivateKey(chacha20(seed, bytes(32)))
 
 
 class _X25519Receiver:
@@ -172,21 +173,21 @@ class _X25519Sender:
     __slots__ = ("_element", "_scalars")
 
     def __init__(self, random: Random) -> None:
-        ephemeral = random.octets(32)
+        ephemeral = x25519.PrivateKey(random.octets(32))
         self._scalars = [ephemeral]
-        self._element = x25519.public(ephemeral)
+        self._element = ephemeral.public
 
     def share(self, public: bytes) -> tuple[bytes, bytes]:
         shared = public
         for scalar in self._scalars:
-            shared = x25519.exchange(scalar, shared)
+            shared = scalar.exchange(shared)
         element = self._element
         return element, hkdf_extract(_X25519.string, shared + element + public)
 
     def blind(self, seed: bytes) -> None:
-        scalar = _blinding_scalar(seed)
+        scalar = _blinding(seed)
         self._scalars.append(scalar)
-        self._element = x25519.exchange(scalar, self._element)
+        self._element = scalar.exchange(self._element)
 
 
 XWING: Suite = _XWing()
