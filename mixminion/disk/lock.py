@@ -59,7 +59,7 @@ class HomeLock:
 
 
 def holder(home: Path) -> int | None:
-    """The pid of the process that holds *home*; None when nobody does.
+    """The pid of the process that holds *home*, 0 when it is not known; None when nobody does.
 
     Looking takes the lock for a moment when it is free.
     """

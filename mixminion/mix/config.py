@@ -130,7 +130,7 @@ class LogSection:
         default="10 MiB",
         doc="The log file is set aside and begun anew at this size.",
     )
-    keep: int = option(values.integer(0, 1000), default=5, doc="How many old log files are kept.")
+    keep: int = option(values.integer(1, 1000), default=5, doc="How many old log files are kept.")
 
 
 SECTIONS = (ServerSection, IncomingSection, OutgoingSection, DirectorySection, LogSection)

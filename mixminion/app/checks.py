@@ -1,0 +1,80 @@
+"""What can be wrong with a server before it starts, beyond its configuration file's form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mixminion.app.init import ServerKeys
+from mixminion.config import Config, Problem
+from mixminion.disk import private
+from mixminion.errors import EX_CONFIG, MixminionError, OperatorError
+from mixminion.mix.config import DirectorySection, IncomingSection, ServerSection
+from mixminion.util.hostport import HostPort
+
+
+class MissingFile(OperatorError):
+    """A file that every server has is not there."""
+
+    code = "missing-file"
+    sentence = "{path} is missing: make a server's home with `mixminion server init`"
+    exit_code = EX_CONFIG
+
+
+def settings(config: Config) -> list[Problem]:
+    """Settings that cannot work, or would mislead others, each with its place in the file."""
+    incoming = config[IncomingSection]
+    problems: list[Problem] = []
+    if not incoming.listen:
+        expected = "expected an address to listen on"
+        problems.append(config.problem(IncomingSection, "listen", expected))
+    if not incoming.addresses:
+        expected = "expected an address under which others reach this server"
+        problems.append(config.problem(IncomingSection, "addresses", expected))
+    if not config[DirectorySection].authorities:
+        expected = "expected the keys of the network's authorities, as its operators publish them"
+        problems.append(config.problem(DirectorySection, "authorities", expected))
+    if not config[ServerSection].test_network:
+        problems += [
+            config.problem(IncomingSection, "addresses", f"{address} {why}")
+            for address in incoming.addresses
+            for why in _unreachable(address)
+        ]
+    return problems
+
+
+def files(config: Config) -> list[MixminionError]:
+    """Files and folders that are missing or that others can reach."""
+    keys = ServerKeys(config.home)
+    needed = [config.home, keys.folder, keys.identity_public, keys.signing]
+    needed += [keys.link_certificate, keys.document_certificate]
+    optional = [keys.identity, *keys.folder.glob("packet-*.key")]
+    return [
+        *_wrong(needed, missing=True),
+        *_wrong(optional, missing=False),
+    ]
+
+
+def _wrong(paths: list[Path], *, missing: bool) -> Iterator[MixminionError]:
+    for path in paths:
+        try:
+            private.check(path)
+        except FileNotFoundError:
+            if missing:
+                yield MissingFile(path=path)
+        except MixminionError as error:
+            yield error
+
+
+def _unreachable(address: HostPort) -> Iterator[str]:
+    ip = address.address
+    if ip is None:
+        if "." not in address.host:
+            yield "is a name that only this machine knows: publish a full name or an IP address"
+    elif ip.is_unspecified:
+        yield "is no address that can be dialled: publish the one that others reach"
+    elif not ip.is_global:
+        yield (
+            "cannot be reached from elsewhere: publish the address that others reach "
+            "(a network on one machine sets test-network = yes in [Server])"
+        )

@@ -1,0 +1,116 @@
+"""A server's configuration file: where it is, how it is read, how a new one is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from mixminion.config import Config, ConfigErrors, parse
+from mixminion.errors import EX_CONFIG, OperatorError, UserError
+from mixminion.exits import registry
+from mixminion.exits.section import ExitSection
+from mixminion.mix.config import SECTIONS, LogSection, ServerSection
+
+_OPTIONAL = "#"
+
+
+class NoConfiguration(OperatorError):
+    """There is no configuration file, or it cannot be read."""
+
+    code = "no-configuration"
+    sentence = (
+        "cannot read the configuration {path}: {reason}; `mixminion server init` makes a "
+        "server, --home names the home of another one"
+    )
+    exit_code = EX_CONFIG
+
+
+def load(path: Path) -> Config:
+    """Read and check the configuration at *path*, with the sections of every installed exit.
+
+    Raises :class:`NoConfiguration` and :class:`~mixminion.config.ConfigErrors`.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise NoConfiguration(path=path, reason=error.strerror) from error
+    except UnicodeDecodeError as error:
+        raise NoConfiguration(path=path, reason="it is not in UTF-8") from error
+    return read(text, path)
+
+
+def read(text: str, path: Path) -> Config:
+    """The configuration *text*, as if it stood at *path*; raises
+    :class:`~mixminion.config.ConfigErrors`."""
+    return parse(
+        text,
+        filename=str(path.absolute()),
+        sections=(*SECTIONS, ExitSection),
+        named_resolver=registry.resolver(registry.discover()),
+    )
+
+
+class Places(NamedTuple):
+    """Where a server is found while it runs."""
+
+    home: Path
+    control: Path
+    log: Path
+
+
+def places(config: Config) -> Places:
+    """Where the server of *config* is found."""
+    return Places(config.home, config[ServerSection].control, config[LogSection].file)
+
+
+def places_of_running(path: Path) -> Places:
+    """Where the server with the configuration *path* is found, if it runs.
+
+    It has to be reached when its configuration has been spoilt since: then the usual places
+    are the answer.
+    """
+    try:
+        return places(load(path))
+    except ConfigErrors:
+        home = path.parent
+        return Places(home, home / "control", home / "log")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A section of a new configuration: a comment, a title, and keys with texts.
+
+    A key without a text is written as a comment, for the operator to fill in.
+    """
+
+    title: str
+    comment: str
+    keys: Mapping[str, Sequence[str] | str | None] = field(default_factory=dict)
+
+
+def compose(parts: Sequence[Part], path: Path) -> str:
+    """The text of a new configuration at *path*.
+
+    Raises :class:`~mixminion.errors.UserError`, with every key that is wrong, when it would
+    not be a valid one.
+    """
+    lines = [
+        "# A Mixminion server.  `mixminion server check-config` checks this file; the server",
+        "# reads it when it starts.  Keys that are not here have their defaults.",
+    ]
+    for part in parts:
+        lines += ["", *(f"# {line}" for line in part.comment.splitlines()), f"[{part.title}]"]
+        for key, value in part.keys.items():
+            items = [value] if isinstance(value, str) else list(value or ())
+            if any(not item.isprintable() for item in items):
+                raise UserError(problem=f"[{part.title}] {key}: expected printable text")
+            lines.append(f"{'' if items else _OPTIONAL}{key} = {', '.join(items)}".rstrip())
+    text = "\n".join(lines) + "\n"
+    try:
+        read(text, path)
+    except ConfigErrors as errors:
+        wrong = "; ".join(f"{problem.key}: {problem.expected}" for problem in errors.problems)
+        raise UserError(problem=wrong) from errors
+    return text

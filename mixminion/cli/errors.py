@@ -1,0 +1,51 @@
+"""What only commands can find wrong."""
+
+from __future__ import annotations
+
+from mixminion.errors import (
+    EX_CANTCREAT,
+    EX_SOFTWARE,
+    EX_TEMPFAIL,
+    EX_UNAVAILABLE,
+    OperatorError,
+)
+
+
+class HasServer(OperatorError):
+    """The home has a configuration already."""
+
+    code = "has-server"
+    sentence = "there is a server in {home} already; name another folder with --home"
+    exit_code = EX_CANTCREAT
+
+
+class NoServer(OperatorError):
+    """There is nothing to ask or to stop."""
+
+    code = "not-running"
+    sentence = "no server runs from {home}; `mixminion server start` starts it"
+    exit_code = EX_UNAVAILABLE
+
+
+class EndedWhileStarting(OperatorError):
+    """The server went into the background and ended there."""
+
+    code = "ended-while-starting"
+    sentence = "the server ended while it started; the reason is in {log}"
+    exit_code = EX_SOFTWARE
+
+
+class NotAnswering(OperatorError):
+    """The server runs and does not answer yet."""
+
+    code = "not-answering"
+    sentence = "the server (process {pid}) does not answer after {seconds:g} s; look into {log}"
+    exit_code = EX_UNAVAILABLE
+
+
+class StillRunning(OperatorError):
+    """The server takes its time, or hangs."""
+
+    code = "still-running"
+    sentence = "the server (process {pid}) has not ended after {seconds:g} s; `kill {pid}` insists"
+    exit_code = EX_TEMPFAIL

@@ -1,0 +1,46 @@
+"""Which server an operator's command is about."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+FILE = "mixminiond.conf"
+DEFAULT = "~/.mixminiond"
+
+
+def home_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--home`` alone, as the argument ``home``: an absolute path."""
+    return click.option(
+        "--home",
+        metavar="FOLDER",
+        envvar="MIXMINIOND_HOME",
+        default=DEFAULT,
+        show_default=True,
+        callback=lambda context, option, value: Path(value).expanduser().absolute(),
+        help="The server's home; the environment variable MIXMINIOND_HOME sets it, too.",
+    )(function)
+
+
+def server_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--home`` or ``--config``, as the argument ``path``: the absolute path of the server's
+    configuration."""
+
+    @home_option
+    @click.option(
+        "--config",
+        "config",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help=f"The configuration, when it is not {FILE} in the home.",
+    )
+    @functools.wraps(function)
+    def wrapped(home: Path, config: Path | None, **arguments: Any) -> Any:
+        path = home / FILE if config is None else config.absolute()
+        return function(path=path, **arguments)
+
+    return wrapped

@@ -1,0 +1,140 @@
+"""``mixminion server init``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mixminion.app import configuration
+from mixminion.app.configuration import Part
+from mixminion.app.init import initialise
+from mixminion.cli.errors import HasServer
+from mixminion.cli.home import FILE, home_option
+from mixminion.cli.output import json_option, print_result
+from mixminion.disk import private
+from mixminion.errors import UserError
+
+
+@click.command()
+@home_option
+@click.option("--nickname", required=True, help="The server's name in the network.")
+@click.option(
+    "--address",
+    "addresses",
+    metavar="HOST:PORT",
+    multiple=True,
+    required=True,
+    help="Where others reach the server; published.  May be given several times.",
+)
+@click.option(
+    "--listen",
+    metavar="IP:PORT",
+    multiple=True,
+    help="What to listen on.  May be given several times.  [default: port 48099 everywhere]",
+)
+@click.option("--contact", help="How to reach you; published.")
+@click.option("--family", help="A name that all servers you run share; published.")
+@click.option("--workers", type=int, help="How many processes unwrap packets.  [default: 1]")
+@click.option("--store-limit", metavar="SIZE", help="Disk for packets.  [default: 1 GiB]")
+@click.option(
+    "--authority",
+    "authorities",
+    metavar="KEY",
+    multiple=True,
+    help="A directory authority's public key.  May be given several times.",
+)
+@click.option(
+    "--source",
+    "sources",
+    metavar="URL",
+    multiple=True,
+    help="Where to fetch the directory.  May be given several times.",
+)
+@click.option(
+    "--exit-smtp-relay",
+    metavar="HOST:PORT",
+    help="Be an exit: hand mail over to this mail server.  [default: a middle server]",
+)
+@click.option("--exit-smtp-domain", metavar="DOMAIN", help="The domain that this mail is from.")
+@click.option("--exit-drop", is_flag=True, help="Take messages that are thrown away, for tests.")
+@click.option("--test-network", is_flag=True, help="Be in a network on one machine.")
+@json_option
+def command(home: Path, as_json: bool, **chosen: Any) -> None:
+    """Make a server's home: its configuration and its keys.
+
+    The server is a middle server, which hands nothing to anybody outside the network, unless
+    an exit is asked for.
+    """
+    if bool(chosen["exit_smtp_relay"]) != bool(chosen["exit_smtp_domain"]):
+        raise UserError(problem="--exit-smtp-relay and --exit-smtp-domain go together")
+    path = home / FILE
+    if path.exists():
+        raise HasServer(home=home)
+    text = configuration.compose(_parts(chosen), path)
+    private.make_folder(home)
+    made = initialise(configuration.read(text, path), now=time.time())
+    private.write(path, text.encode())
+
+    result = {
+        "nickname": made.nickname,
+        "identity": made.identity.hex(),
+        "home": str(home),
+        "config": str(path),
+        "descriptor": str(made.descriptor),
+    }
+    lines = [
+        f"Made the server {made.nickname} in {home}.",
+        f"Its identity is {made.identity.hex()}.",
+        "",
+        "What to do next:",
+        f"1. Read {path}, change what you like, and run",
+        f"     mixminion server check-config --home {home}",
+        "2. Keep a copy of the configuration and of keys/identity.key in a safe place.  Whoever",
+        "   has that key is this server.  Nothing else of the home is worth a copy.",
+        f"3. Send {made.descriptor} to the network's authorities, so that they list the server.",
+        f"4. mixminion server start --home {home}",
+    ]
+    print_result(result, lines, as_json=as_json)
+
+
+def _parts(chosen: dict[str, Any]) -> list[Part]:
+    """The new configuration: what was chosen, and what the operator should think of."""
+    server = {
+        "nickname": chosen["nickname"],
+        "contact": chosen["contact"],
+        "family": chosen["family"],
+    }
+    if chosen["workers"] is not None:
+        server["workers"] = str(chosen["workers"])
+    if chosen["store_limit"]:
+        server["store-limit"] = chosen["store_limit"]
+    if chosen["test_network"]:
+        server["test-network"] = "yes"
+    incoming = {"listen": chosen["listen"]} if chosen["listen"] else {}
+    parts = [
+        Part("Server", "Who this server is.", server),
+        Part(
+            "Incoming",
+            "What the server listens on, and where others reach it.",
+            {**incoming, "addresses": chosen["addresses"]},
+        ),
+        Part(
+            "Directory",
+            "The keys of the network's directory authorities, and where to ask for their\n"
+            "directory.  Whoever runs the network publishes both.",
+            {"authorities": chosen["authorities"], "sources": chosen["sources"]},
+        ),
+    ]
+    if chosen["exit_smtp_relay"]:
+        smtp = {
+            "module": "smtp",
+            "relay": chosen["exit_smtp_relay"],
+            "domain": chosen["exit_smtp_domain"],
+        }
+        parts.append(Part("Exit smtp", "Mail leaves the network here.", smtp))
+    if chosen["exit_drop"]:
+        parts.append(Part("Exit drop", "What comes here is thrown away.", {"module": "drop"}))
+    return parts

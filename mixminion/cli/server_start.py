@@ -1,0 +1,72 @@
+"""``mixminion server start``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from mixminion.app import configuration
+from mixminion.cli.errors import EndedWhileStarting, NotAnswering
+from mixminion.cli.home import server_option
+from mixminion.cli.waiting import wait_until
+from mixminion.control.client import ask
+from mixminion.control.errors import NoAnswer, NotRunning, RemoteError
+from mixminion.disk import lock, private
+from mixminion.disk.errors import HomeInUse
+
+PIDFILE = "twistd.pid"
+
+
+@click.command()
+@server_option
+@click.option("--foreground", is_flag=True, help="Stay in the foreground; log to the screen.")
+@click.option(
+    "--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait for it."
+)
+def command(path: Path, foreground: bool, timeout: float) -> int:
+    """Start the server, and wait until it works."""
+    home, control, log = configuration.places(configuration.load(path))
+    if (pid := lock.holder(home)) is not None:
+        raise HomeInUse(home=home, pid=pid or "(unknown)")
+    private.check_above(home / PIDFILE)
+    # Nobody holds the home, so a pid file is what a killed server left, and twistd would take
+    # whoever has that number now for the server.
+    (home / PIDFILE).unlink(missing_ok=True)
+    arguments = _twistd(path, home, foreground)
+    if foreground:
+        os.execv(arguments[0], arguments)
+    code = subprocess.run(arguments, stdin=subprocess.DEVNULL).returncode
+    if code:
+        return code
+
+    def decided() -> bool:
+        return _answers(control) or lock.holder(home) is None
+
+    if not wait_until(decided, timeout):
+        raise NotAnswering(pid=lock.holder(home), seconds=timeout, log=log)
+    if (pid := lock.holder(home)) is None:
+        raise EndedWhileStarting(log=log)
+    click.echo(f"The server runs, process {pid}.")
+    return 0
+
+
+def _twistd(path: Path, home: Path, foreground: bool) -> list[str]:
+    # -P: no module from whatever folder this was called in
+    python = [sys.executable, "-P", "-c", "from twisted.scripts.twistd import run; run()"]
+    twistd = ["--rundir", str(home), "--pidfile", str(home / PIDFILE), "--umask", "077"]
+    stay = ["--nodaemon"] if foreground else []
+    return [*python, *twistd, *stay, "mixminion", "--config", str(path)]
+
+
+def _answers(control: Path) -> bool:
+    try:
+        ask(control, "status", timeout=5.0)
+    except (NotRunning, NoAnswer):
+        return False
+    except RemoteError:  # it answers; `server status` tells what
+        pass
+    return True
