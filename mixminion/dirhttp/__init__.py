@@ -1,0 +1,1 @@
+"""Directory documents over HTTP: kept, served and fetched."""
