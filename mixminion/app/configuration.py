@@ -13,6 +13,9 @@ from mixminion.exits import registry
 from mixminion.exits.section import ExitSection
 from mixminion.mix.config import SECTIONS, LogSection, ServerSection
 
+FILE = "mixminiond.conf"
+"""The configuration's name in a server's home."""
+
 _OPTIONAL = "#"
 
 

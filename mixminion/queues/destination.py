@@ -56,7 +56,7 @@ class DestinationQueue:
         """Up to *n* ids that are ready; they are in flight from now on."""
         now = self._clock.seconds()
         taken: list[int] = []
-        if now < self._held_until:
+        if self.held:
             return taken
         self._ripen(now)
         while self._ready and len(taken) < n:
@@ -93,6 +93,11 @@ class DestinationQueue:
         self._failures += 1
         wait = self._backoff.wait(self._failures, self._random)
         self._held_until = self._clock.seconds() + wait
+
+    @property
+    def held(self) -> bool:
+        """Whether the destination's back-off has not passed yet."""
+        return self._clock.seconds() < self._held_until
 
     def up(self) -> None:
         """The destination works: no back-off, and the next failure counts as the first."""

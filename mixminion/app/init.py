@@ -1,0 +1,214 @@
+"""Making a new server: identity, signing key, packet keys, descriptor.
+
+The identity key is used here and to certify the next signing key; a server that runs does
+not need it, and it may be kept elsewhere.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mixminion.app.environment import SOFTWARE, exits
+from mixminion.config import Config
+from mixminion.crypto import kdf, sign
+from mixminion.crypto.rng import SystemRandom
+from mixminion.directory import certificate
+from mixminion.directory.certificate import LIMIT, Role
+from mixminion.directory.descriptor import PROTOCOLS, Descriptor, PacketKey
+from mixminion.directory.envelope import Envelope, PayloadType, Signer
+from mixminion.directory.parameters import Parameters
+from mixminion.directory.parts import Exit
+from mixminion.disk import private
+from mixminion.errors import OperatorError
+from mixminion.mix import batches
+from mixminion.mix.config import IncomingSection, ServerSection
+from mixminion.mix.periods import KeyPeriods
+from mixminion.mix.unwrapping import settings
+from mixminion.mix.workers import command
+from mixminion.net.links import certify
+from mixminion.sphinx import geometry as geometries
+from mixminion.sphinx.geometry import Geometry
+
+DAY = 86_400
+SIGNING_DAYS = 60
+DESCRIPTOR_DAYS = 30
+
+
+class HasIdentity(OperatorError):
+    """The home has an identity key already."""
+
+    code = "has-identity"
+    sentence = (
+        "There is a server in {home} already: its identity key is {path}. "
+        "Choose another folder, or remove that one."
+    )
+
+
+class NoPacketKeys(OperatorError):
+    """The worker process that makes packet keys failed."""
+
+    code = "no-packet-keys"
+    sentence = "The packet keys could not be made in {folder}. Look at what was printed above."
+
+
+@dataclass(frozen=True, slots=True)
+class ServerKeys:
+    """Where a server's keys are."""
+
+    home: Path
+
+    @property
+    def folder(self) -> Path:
+        """The folder of all keys; packet keys are :class:`mixminion.mix.keys.PacketKeys`'."""
+        return self.home / "keys"
+
+    @property
+    def identity(self) -> Path:
+        """The identity's private key, hexadecimal; may be absent."""
+        return self.folder / "identity.key"
+
+    @property
+    def identity_public(self) -> Path:
+        """The identity, hexadecimal."""
+        return self.folder / "identity.pub"
+
+    @property
+    def signing(self) -> Path:
+        """The signing key, hexadecimal."""
+        return self.folder / "signing.key"
+
+    @property
+    def link_certificate(self) -> Path:
+        """The identity's X.509 certificate on the signing key, DER: for links."""
+        return self.folder / "signing.der"
+
+    @property
+    def document_certificate(self) -> Path:
+        """The identity's certificate on the signing key for documents, in its envelope."""
+        return self.folder / "signing.json"
+
+    @property
+    def descriptor(self) -> Path:
+        """The server's descriptor as it was last signed."""
+        return self.home / "descriptor"
+
+    def read_identity(self) -> bytes:
+        """The raw identity, the public key."""
+        return bytes.fromhex(private.read(self.identity_public).decode("ascii"))
+
+    def read_signing(self) -> bytes:
+        """The raw signing key, the private one."""
+        return bytes.fromhex(private.read(self.signing).decode("ascii"))
+
+
+@dataclass(frozen=True, slots=True)
+class Initialised:
+    """A new server."""
+
+    nickname: str
+    identity: bytes
+    descriptor: Path
+
+
+def initialise(config: Config, *, now: float) -> Initialised:
+    """Make keys and descriptor of the server that *config* describes, in its home.
+
+    :raises HasIdentity: there is one already.
+    """
+    keys = ServerKeys(config.home)
+    if keys.identity.exists() or keys.identity_public.exists():
+        raise HasIdentity(home=config.home, path=keys.identity)
+    private.make_folder(keys.folder)
+    identity_private, identity = sign.generate()
+    private.write(keys.identity, _hex(identity_private))
+    private.write(keys.identity_public, _hex(identity))
+    certify_signing_key(keys, identity_private, now=now)
+    network = Parameters.default()
+    periods = KeyPeriods(network.key_period, network.key_grace).published(now)
+    geometry = geometries.default()
+    publics = make_packet_keys(keys.folder, geometry, identity, periods)
+    write_descriptor(config, keys, geometry, publics, now=now)
+    return Initialised(config[ServerSection].nickname, identity, keys.descriptor)
+
+
+def certify_signing_key(keys: ServerKeys, identity_private: bytes, *, now: float) -> None:
+    """A new signing key, valid from an hour ago for 60 days."""
+    signing_private, signing_public = sign.generate()
+    start, end = int(now) - 3600, int(now) + SIGNING_DAYS * DAY
+    document = certificate.certify(
+        Role.SERVER, identity_private, signing_public, valid_after=start, valid_until=end
+    )
+    private.write(keys.signing, _hex(signing_private))
+    private.write(keys.link_certificate, certify(identity_private, signing_public, start, end))
+    private.write(keys.document_certificate, document.encode())
+
+
+def make_packet_keys(
+    folder: Path, geometry: Geometry, identity: bytes, periods: Iterable[int]
+) -> dict[int, bytes]:
+    """Have a worker process make packet keys; the public halves by period."""
+    node_id = kdf.sha256(identity)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        worker = subprocess.Popen(
+            command(settings(geometry, node_id, folder)),
+            stdin=theirs.fileno(),
+            stdout=subprocess.DEVNULL,
+        )
+        theirs.close()
+        ours.sendall(batches.period_request(batches.MAKE, 0, list(periods)))
+        ours.shutdown(socket.SHUT_WR)
+        octets = b"".join(iter(lambda: ours.recv(65536), b""))
+        worker.wait()
+    [answer] = batches.Chunks().feed(octets) or [memoryview(b"")]
+    if answer[:1] != bytes([batches.MAKE]):
+        raise NoPacketKeys(folder=folder)
+    return batches.parse_public(answer[batches.HEAD.size :])
+
+
+def write_descriptor(
+    config: Config,
+    keys: ServerKeys,
+    geometry: Geometry,
+    publics: dict[int, bytes],
+    *,
+    now: float,
+) -> None:
+    """Sign and store the descriptor of the server as it is configured."""
+    server, incoming = config[ServerSection], config[IncomingSection]
+    suite = geometry.suite.name
+    descriptor = Descriptor(
+        identity=keys.read_identity(),
+        nickname=server.nickname,
+        start=1,
+        published=int(now),
+        valid_after=int(now),
+        valid_until=int(now) + DESCRIPTOR_DAYS * DAY,
+        addresses=incoming.addresses,
+        protocols=PROTOCOLS,
+        suites=(suite,),
+        packet_keys=tuple(
+            PacketKey(period=period, suite=suite, key=key)
+            for period, key in sorted(publics.items())
+        ),
+        exits=tuple(
+            Exit.described(exit.name, exit.describe())
+            for exit in exits(config, None, SystemRandom()).values()
+        ),
+        family=server.family or "",
+        contact=server.contact or "",
+        software=SOFTWARE,
+    )
+    statement = Envelope.decode(
+        private.read(keys.document_certificate), PayloadType.KEY_CERTIFICATE, limit=LIMIT
+    )
+    signer = Signer.of(keys.read_signing(), certificate=statement)
+    private.write(keys.descriptor, descriptor.sign(signer))
+
+
+def _hex(octets: bytes) -> bytes:
+    return octets.hex().encode("ascii") + b"\n"

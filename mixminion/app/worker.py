@@ -1,0 +1,49 @@
+"""``python -m mixminion.app.worker SETTINGS``: a worker process.
+
+It blocks on its standard input, which is a socket, answers one request after another, and ends when that stream
+does.  It imports no Twisted: a worker is small.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+
+from mixminion.app.process import harden
+from mixminion.mix.batches import LENGTH
+from mixminion.mix.unwrapping import from_settings
+
+STANDARD_INPUT = 0
+
+
+def main() -> None:
+    """Serve until the network process is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
+    harden()
+    unwrapping = from_settings(sys.argv[1])
+    with socket.socket(fileno=STANDARD_INPUT) as stream:
+        while (head := _read(stream, LENGTH.size)) is not None:
+            request = _read(stream, LENGTH.unpack(head)[0])
+            if request is None:
+                return
+            stream.sendall(unwrapping.answer(request))
+
+
+def _read(stream: socket.socket, length: int) -> memoryview | None:
+    """Exactly *length* octets, or None at the end of the stream."""
+    buffer = memoryview(bytearray(length))
+    filled = 0
+    while filled < length:
+        n = stream.recv_into(buffer[filled:])
+        if n == 0:
+            return None
+        filled += n
+    return buffer
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ConnectionError, BrokenPipeError):
+        sys.exit(0)

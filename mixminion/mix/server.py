@@ -1,0 +1,230 @@
+"""One mix server: what it is made of, how it starts, how it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
+from twisted.logger import Logger
+
+from mixminion.counters import Counters
+from mixminion.directory.view import View
+from mixminion.errors import PeerError
+from mixminion.interfaces import Clock, IDelivery, Random, RecordStore
+from mixminion.mix.cache import PacketCache
+from mixminion.mix.intake import Intake
+from mixminion.mix.keycare import KeyCare
+from mixminion.mix.outgoing import Outgoing
+from mixminion.mix.periods import KeyPeriods
+from mixminion.mix.pipeline import Pipeline
+from mixminion.mix.pool import Pool
+from mixminion.mix.workers import Workers
+from mixminion.mixing.delays import fresh
+from mixminion.mixing.poisson import Poisson
+from mixminion.mmtp import ALPN
+from mixminion.mmtp.client import Link, LinkUser, connect
+from mixminion.mmtp.server import MMTPServerFactory
+from mixminion.net.alpn import link_factory
+from mixminion.net.links import LinkCredentials
+from mixminion.net.tls import client_tls, server_tls
+from mixminion.store import Store
+from mixminion.util.hostport import HostPort
+
+log = Logger()
+
+HTTP = b"http/1.1"
+EXIT = b"exit:"
+CACHE = 32 * 2**20
+"""Octets of recently pooled packets kept in memory."""
+
+STOPPING = 30.0
+"""Seconds that sessions and links get to end by themselves."""
+
+
+class UnknownServer(PeerError):
+    """A packet is for a server that the directory does not list (any more)."""
+
+    code = "unknown-server"
+    sentence = "The directory does not list that server."
+
+
+class Listening(Protocol):
+    """What listens: :class:`mixminion.net.listeners.Listener`, or a memory wire."""
+
+    def startService(self) -> None:
+        """Listen."""
+
+    def stopService(self) -> Any:
+        """Accept no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """All that a server takes from outside itself."""
+
+    clock: Clock
+    random: Random
+    counters: Counters
+    workers: Workers
+    open_store: Callable[[], Store]
+    listen: Callable[[IProtocolFactory], Listening]
+    connect: Callable[[HostPort], IStreamClientEndpoint]
+    delivery: Callable[[RecordStore], IDelivery]
+    documents: IProtocolFactory  #: serves the directory, over HTTP on the same port
+
+
+class MixServer:
+    """A mix in the network that *view* shows, with the identity of *credentials*."""
+
+    def __init__(
+        self,
+        credentials: LinkCredentials,
+        view: View,
+        around: Surroundings,
+        idle: float = 300.0,
+    ) -> None:
+        self._credentials = credentials
+        self._around = around
+        self._idle = idle
+        self.view = view
+        parameters = view.parameters
+        self._periods = KeyPeriods(parameters.key_period, parameters.key_grace)
+        self.ready = False
+
+    # -- starting ------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Open the store, start the workers, listen.  Nothing is awaited."""
+        around, parameters = self._around, self.view.parameters
+        cache = PacketCache(CACHE)
+        self.store = around.open_store()
+        self.delivery = around.delivery(self.store)
+        self.outgoing = Outgoing(
+            clock=around.clock,
+            random=around.random,
+            counters=around.counters,
+            store=self.store,
+            cache=cache,
+            dial=self._dial,
+            expiry=parameters.peer_queue_expiry,
+            idle=self._idle,
+        )
+        strategy = Poisson(parameters.tick, parameters.delay_cap, around.random)
+        self.pool = Pool(around.clock, strategy, self._offer, around.counters)
+        self.pipeline = Pipeline(
+            clock=around.clock,
+            random=around.random,
+            counters=around.counters,
+            store=self.store,
+            workers=around.workers,
+            periods=self._periods,
+            cap_ms=parameters.delay_cap_ms,
+            knows=lambda node_id: self.view.by_node(node_id) is not None,
+            pool=self.pool,
+            delivery=self.delivery,
+            cache=cache,
+        )
+        self.intake = Intake(self.store, self.pipeline.add)
+        self._keycare = KeyCare(around.clock, self._periods, around.workers, self.store)
+        self.sessions = MMTPServerFactory(
+            self.intake,
+            around.clock,
+            self.view.geometry.packet,
+            parameters.mmtp_window,
+            around.counters,
+        )
+        protocols = {ALPN: self.sessions, HTTP: around.documents}
+        tls = server_tls(self._credentials, list(protocols), around.clock)
+        around.workers.start()
+        self._listening = around.listen(link_factory(tls, protocols, around.clock, around.counters))
+        self._listening.startService()
+
+    async def start(self) -> None:
+        """Take up what the store holds from before; then the server is ready."""
+        await self.delivery.start()
+        held = await self.store.waiting()
+        now_ms = int(self._around.clock.seconds() * 1000)
+        parameters = self.view.parameters
+        for entry in held.pooled:
+            delay_ms = fresh(
+                self._around.random,
+                parameters.mean_delay_ms,
+                parameters.delay_cap_ms,
+                entry.due_ms,
+                now_ms,
+            )
+            self.pool.add(entry.id, entry.destination, entry.due_ms / 1000, delay_ms / 1000)
+        for incoming in held.incoming:
+            self.pipeline.add(incoming)
+        await self._keycare.start(held.tag_keys)
+        self.ready = True
+
+    # -- stopping ----------------------------------------------------------------------------
+
+    async def stop(self) -> None:
+        """End in order: no new connections, no new frames, batches under way, the pool, links,
+        hand-overs, workers, and the store last.  What is accepted and not yet away stays stored."""
+        self.ready = False
+        await self._listening.stopService()
+        await self.sessions.stop()
+        self.intake.stop()
+        self._keycare.stop()
+        await self.pipeline.stop()
+        self.pool.stop()
+        await self.outgoing.stop()
+        await self.delivery.stop()
+        await self._around.workers.stop()
+        await self.store.close()
+
+    # -- the middle --------------------------------------------------------------------------
+
+    def adopt(self, view: View) -> None:
+        """A newer view of the same network."""
+        self.view = view
+
+    def _offer(self, record_id: int, destination: bytes, due: float) -> None:
+        """What leaves the pool joins its queue: node ids have 32 octets, exits a prefix."""
+        if destination.startswith(EXIT) and destination.isascii():
+            self.delivery.offer(record_id, destination, due)
+        else:
+            self.outgoing.offer(record_id, destination, due)
+
+    def _dial(self, node_id: bytes, user: LinkUser) -> Deferred[Link]:
+        server = self.view.by_node(node_id)
+        if server is None:
+            return fail(UnknownServer())
+        address = server.addresses[self._around.random.below(len(server.addresses))]
+        return connect(
+            self._around.clock,
+            self._around.connect(address),
+            client_tls(server.identity, self._credentials, [ALPN], self._around.clock),
+            self.view.geometry.packet,
+            user,
+            counters=self._around.counters,
+        )
+
+    # -- for status ----------------------------------------------------------------------------
+
+    async def status(self) -> Mapping[str, Any]:
+        """What there is to say of a running server: JSON values, nothing that identifies anybody."""
+        counts = await self.store.counts()
+        negotiated = [link.negotiated for link in self.outgoing.links()]
+        return {
+            "ready": self.ready,
+            "store": {"used": counts.used, "limit": counts.limit},
+            "packets": {
+                "incoming": len(self.pipeline),
+                "pool": len(self.pool),
+                "peers": sum(self.outgoing.waiting().values()),
+                "exits": dict(self.delivery.waiting()),
+            },
+            "links": {
+                "in": len(self.sessions.sessions),
+                "out": len(negotiated),
+                "tls": sorted({f"{each.version} {each.group}" for each in negotiated if each}),
+            },
+            "key-periods": sorted(self._keycare.public),
+        }
