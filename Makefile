@@ -1,0 +1,64 @@
+# Every target makes the environment it needs, in .venv.
+#
+#   make demo MESSAGE="any text"   a message through four mixes, to be read as it arrives
+#   make network                   the same network, left running in FOLDER
+#   make test                      all tests that need neither root nor foreign servers
+#   make integration               those with foreign servers, root and apt (Debian)
+#   make bench                     figures, and build/bench.json
+#   make lint types docs news packaging clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+TRIAL := $(BIN)/python -m mixminion.testing.trial
+
+# Any text at all: nothing in it is expanded by make or read by a shell.
+override MESSAGE := $(value MESSAGE)
+FOLDER ?= build/network
+override FOLDER := $(value FOLDER)
+export MESSAGE FOLDER
+
+.PHONY: demo network test integration bench lint types docs news packaging clean
+
+demo: .venv/.test
+	@$(BIN)/python -m mixminion.testing.demo
+
+network: .venv/.test
+	@$(BIN)/python -m mixminion.testing.network "$$FOLDER"
+
+test: .venv/.test
+	$(TRIAL) tests --without tests.integration
+
+integration: .venv/.test
+	.ci/install postfix
+	$(TRIAL) tests.integration
+
+bench: .venv/.test
+	$(BIN)/python -m mixminion.benchmarks
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.dev
+	$(BIN)/mypy
+
+docs: .venv/.dev
+	$(BIN)/sphinx-build -q -W --keep-going -b html doc build/docs
+
+news: .venv/.dev
+	$(BIN)/towncrier build --draft
+
+packaging: .venv/.test
+	$(TRIAL) tests.integration.test_packaging
+
+clean:
+	rm -rf .venv build dist mixminion.egg-info .mypy_cache .ruff_cache
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Mixminion needs Python 3.11 or newer: make PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/.test .venv/.dev: .venv/.%: setup.cfg pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@

@@ -1,0 +1,7 @@
+"""What ``twistd`` offers of Mixminion; each line is lazy."""
+
+from twisted.application.service import ServiceMaker
+
+server = ServiceMaker(
+    "Mixminion server", "mixminion.app.server", "A Mixminion mix server", "mixminion"
+)
