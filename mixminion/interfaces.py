@@ -118,6 +118,17 @@ class Outcome:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class DeliveryPolicy:
+    """How an exit's messages are handed over: *concurrency* attempts at once, with pauses
+    from *retry_first* to *retry_longest* seconds, given up *expiry* seconds after release."""
+
+    concurrency: int
+    retry_first: float
+    retry_longest: float
+    expiry: float
+
+
 class ExitEnvironment(Protocol):
     """What an exit gets from its server; everything else it needs is in its configuration."""
 
@@ -131,6 +142,7 @@ class IExit(Interface):
     """One configured exit of a running server."""
 
     name = Attribute("The delivery name, as descriptors publish it and senders write it.")
+    policy = Attribute("A :class:`DeliveryPolicy`.")
 
     def describe() -> Mapping[str, Any]:
         """Limits and policies for the descriptor: JSON values, ``module`` and

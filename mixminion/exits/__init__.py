@@ -1,0 +1,1 @@
+"""Where messages leave the network: plugins, and what every exit has in common."""

@@ -1,0 +1,192 @@
+"""The hand-overs of one exit: its queue, the attempts under way, and what becomes of each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from mixminion.counters import Counters, Name
+from mixminion.exits import record
+from mixminion.interfaces import Clock, IExit, Outcome, OutcomeKind, Random, RecordStore
+from mixminion.queues.destination import Backoff, DestinationQueue
+
+T = TypeVar("T")
+
+SWEEP = 60.0
+"""Seconds between two looks for messages past their expiry, and two tries to start an exit."""
+
+LONGEST_ATTEMPT = 3600.0
+"""An attempt that has not ended after so many seconds is a temporary failure."""
+
+LONGEST_STOP = 30.0
+"""Seconds that an exit has for stopping."""
+
+CRASH = Outcome(OutcomeKind.TEMPORARY, "exit-fault")
+
+log = Logger()
+
+
+class Lane:
+    """One exit's messages, by the ids of their records."""
+
+    def __init__(
+        self, exit: IExit, store: RecordStore, clock: Clock, random: Random, counters: Counters
+    ) -> None:
+        self.name: str = exit.name
+        self._exit = exit
+        self._store = store
+        self._clock = clock
+        self._counters = counters
+        self._concurrency = exit.policy.concurrency
+        backoff = Backoff(exit.policy.retry_first, 2.0, exit.policy.retry_longest)
+        self._queue = DestinationQueue(clock, backoff, exit.policy.expiry, random)
+        self._attempts: set[Deferred[None]] = set()
+        self._holds = 0
+        self._open = False
+        self._stopping = False
+        self._timer: IDelayedCall | None = None
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def add(self, record_id: int, due: float) -> None:
+        """One more message, stored under *record_id*."""
+        self._queue.add(record_id, due)
+        self._work()
+
+    async def start(self) -> None:
+        """Start the exit.  One that fails is tried again later; its messages wait."""
+        try:
+            await self._within(LONGEST_STOP, self._exit.start)
+        except Exception as error:
+            self._crashed("could not be started", error)
+            if not self._stopping:
+                self._wake(SWEEP, lambda: ensureDeferred(self.start()))
+            return
+        self._open = True
+        self._work()
+
+    async def stop(self) -> None:
+        """Stop the exit; attempts under way end with it.  What is left stays stored."""
+        self._stopping = True
+        self._unwake()
+        try:
+            await self._within(LONGEST_STOP, self._exit.stop)
+        except Exception as error:
+            self._crashed("could not be stopped", error)
+        for attempt in list(self._attempts):
+            attempt.cancel()
+        await DeferredList(list(self._attempts))
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        """Begin the attempts that can be begun, and come back when there is more to do."""
+        if not self._open or self._stopping:
+            return
+        for record_id in self._queue.take(self._concurrency - len(self._attempts)):
+            attempt = ensureDeferred(self._attempt(record_id))
+            self._attempts.add(attempt)
+            _ = attempt.addBoth(self._ended, attempt)
+        self._unwake()
+        if len(self._queue):
+            ready = self._queue.next_ready() if len(self._attempts) < self._concurrency else None
+            pause = SWEEP if ready is None else min(SWEEP, ready - self._clock.seconds())
+            self._wake(max(0.0, pause), self._sweep)
+
+    def _ended(self, result: object, attempt: Deferred[None]) -> None:
+        self._attempts.discard(attempt)
+        self._work()
+
+    async def _attempt(self, record_id: int) -> None:
+        holds = self._holds
+        outcome: Outcome | None
+        try:
+            outcome = await self._hand_over(record_id)
+        except Exception as error:
+            self._crashed("failed", error)
+            outcome = CRASH
+        if outcome is None:
+            self._queue.done([record_id])
+            return
+        log.info(
+            "{exit}: {kind} ({reason})",
+            exit=self.name,
+            kind=outcome.kind.value,
+            reason=outcome.reason,
+        )
+        if outcome.kind is OutcomeKind.TEMPORARY:
+            self._counters.add(Name.RETRIED)
+            self._queue.retry(record_id)
+        elif outcome.kind is OutcomeKind.UNREACHABLE:
+            self._counters.add(Name.RETRIED)
+            self._queue.put_back([record_id])
+            if holds == self._holds:  # the attempts beside this one say nothing new
+                self._holds += 1
+                self._queue.hold()
+        else:
+            delivered = outcome.kind is OutcomeKind.DELIVERED
+            self._counters.add(Name.DELIVERED if delivered else Name.FAILED)
+            self._queue.up()
+            self._queue.done([record_id])
+            await discard(self._store, [record_id])
+
+    async def _hand_over(self, record_id: int) -> Outcome | None:
+        """One attempt; None when there is no record any more."""
+        [octets] = await self._store.read([record_id])
+        if octets is None:
+            return None
+        message = record.decode(octets)
+        return await self._within(LONGEST_ATTEMPT, lambda: self._exit.deliver(message))
+
+    def _sweep(self) -> None:
+        expired = self._queue.expire(self._clock.seconds())
+        if expired:
+            self._counters.add(Name.EXPIRED, len(expired))
+            _ = ensureDeferred(discard(self._store, expired))
+        self._work()
+
+    def _within(self, seconds: float, call: Callable[[], Awaitable[T]]) -> Deferred[T]:
+        async def run() -> T:
+            return await call()
+
+        return ensureDeferred(run()).addTimeout(seconds, self._clock)
+
+    def _wake(self, seconds: float, call: Callable[[], object]) -> None:
+        self._timer = self._clock.callLater(seconds, call)
+
+    def _unwake(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def _crashed(self, what: str, error: Exception) -> None:
+        """Log a defect of an exit: where it is, never what the exception says."""
+        where, trace = "", error.__traceback__
+        while trace is not None:
+            where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+            trace = trace.tb_next
+        log.error(
+            "The exit {exit} {what}: {kind} at {where}",
+            exit=self.name,
+            what=what,
+            kind=type(error).__name__,
+            where=where,
+        )
+
+
+async def discard(store: RecordStore, ids: list[int]) -> None:
+    """Delete records that are done with.  One that cannot be deleted is logged, and handed
+    over once more after a restart."""
+    try:
+        await store.delete(ids)
+    except Exception as error:
+        log.error(
+            "{n} messages that are done with could not be deleted: {kind}",
+            n=len(ids),
+            kind=type(error).__name__,
+        )

@@ -1,0 +1,278 @@
+"""One session with an SMTP server, for one mail after another.
+
+Twisted's ESMTP client speaks the protocol; what it gets wrong or says too loudly is set
+right here.  It stuffs dots chunk by chunk, so a message is encoded whole before it gets it
+(:mod:`mixminion.mail.data`).  It takes what a server sent before STARTTLS for answers under
+TLS.  Its exceptions quote addresses and the server's texts, so none leaves this module: a
+mail ends with a code for each recipient, or with :class:`Unreachable` and a fixed word.
+"""
+
+# mypy: allow-untyped-calls
+# (twisted.mail has no annotations)
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, Final
+
+from OpenSSL.SSL import Error as TLSError
+from service_identity import VerificationError
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IDelayedCall, IOpenSSLClientConnectionCreator
+from twisted.internet.protocol import connectionDone
+from twisted.mail import smtp
+from twisted.python.failure import Failure
+from typing_extensions import override
+
+from mixminion.errors import PeerError
+from mixminion.interfaces import Clock
+from mixminion.mail import data
+from mixminion.mail.compose import Mail
+
+MOST_ANSWER_LINES = 200
+SUCCESS = range(200, 300)
+CLOSING = 421
+QUIT_TIMEOUT = 5.0
+
+_WORDS: Final = {
+    smtp.SMTPTimeoutError: "timeout",
+    smtp.TLSRequiredError: "tls-missing",
+    smtp.TLSError: "tls-failed",
+    smtp.SMTPProtocolError: "protocol",
+}
+
+
+class Unreachable(PeerError):
+    """The mail server as a whole is away.  Field: ``reason``, a fixed word."""
+
+    code = "mail-server-unreachable"
+    sentence = "The mail server cannot be used now ({reason})."
+
+    def __init__(self, reason: str, *, sent: bool = False) -> None:
+        super().__init__(reason=reason)
+        self.reason: str = reason
+        self.sent = sent  #: whether the server may have the mail all the same
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds to wait for each answer (RFC 5321, 4.5.3.2), and how long to keep a session."""
+
+    connect: float
+    answer: float
+    final: float  #: for the answer to a whole mail
+    idle: float
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A mail with the addresses it is from and for."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    mail: Mail
+
+
+class Session(smtp.ESMTPClient):
+    """See the module.  *idle* is called each time the session is ready for a mail, the first
+    time included; *closed* once with the reason when it is over."""
+
+    debug = False
+    transport: Any
+    timeout: Any
+    _expected: Any
+
+    def __init__(
+        self,
+        clock: Clock,
+        hello: str,
+        tls: IOpenSSLClientConnectionCreator | None,
+        tls_required: bool,
+        timeouts: Timeouts,
+        idle: Callable[[Session], None],
+        closed: Callable[[Session, str], None],
+    ) -> None:
+        super().__init__(None, tls, hello.encode("ascii"))
+        self.requireTransportSecurity = tls_required
+        self._clock = clock
+        self._timeouts = timeouts
+        self._idle = idle
+        self._closed = closed
+        self._extensions: frozenset[bytes] = frozenset()
+        self._envelope: Envelope | None = None
+        self._data = b""
+        self._sending = False
+        self._sent = False
+        self._result: Deferred[Mapping[str, int]] | None = None
+        self._ending: str | None = None
+
+    # -- for the relay ---------------------------------------------------------------------
+
+    def send(self, envelope: Envelope) -> Deferred[Mapping[str, int]]:
+        """Send one mail while idle; fires with the server's code for each recipient.
+
+        :raises EightBit: at once, when the server takes 7-bit mail only.
+        :raises Unreachable: by the Deferred.
+        """
+        eight_bit = b"8BITMIME" in self._extensions
+        mail = envelope.mail if eight_bit else envelope.mail.seven_bit()
+        self._data = data.encode(mail.octets())
+        self._envelope = envelope
+        self._sent = False
+        self._result = Deferred()
+        command = f"MAIL FROM:<{envelope.sender}>"
+        if b"SIZE" in self._extensions:
+            command += f" SIZE={len(self._data)}"
+        if mail.eight_bit:
+            command += " BODY=8BITMIME"
+        self.setTimeout(self._timeouts.answer)
+        self.toAddressesResult = []
+        self.successAddresses = []
+        self._expected = [250]
+        self._okresponse = self.smtpState_to
+        self._failresponse = self.smtpTransferFailed
+        self.sendLine(command.encode("ascii"))
+        return self._result
+
+    def quit(self) -> None:
+        """Take leave; for an idle session."""
+        self.setTimeout(QUIT_TIMEOUT)
+        self._failresponse = self.smtpState_disconnect
+        self._disconnectFromServer()
+
+    def abort(self, reason: str) -> None:
+        """End it now, whatever is under way."""
+        self._ending = self._ending or reason
+        self.transport.abortConnection()
+
+    # -- what the protocol asks --------------------------------------------------------------
+
+    @override
+    def getMailTo(self) -> list[bytes]:
+        assert self._envelope is not None
+        return [recipient.encode("ascii") for recipient in self._envelope.recipients]
+
+    @override
+    def getMailData(self) -> BytesIO:
+        self._sending = True
+        return BytesIO(self._data)
+
+    @override
+    def transformChunk(self, chunk: bytes) -> bytes:
+        self.resetTimeout()
+        return chunk
+
+    @override
+    def finishedFileTransfer(self, lastsent: bytes) -> None:
+        self._sending = False
+        self._sent = True
+        self.setTimeout(self._timeouts.final)
+        self.sendLine(b".")
+
+    @override
+    def sendError(self, exc: Exception) -> None:
+        """Everything the protocol gives up for ends the session under a word of ours."""
+        code = getattr(exc, "code", -1)
+        known = next((word for kind, word in _WORDS.items() if isinstance(exc, kind)), None)
+        self.abort(known or (f"smtp-{code}" if code > 0 else "disconnected"))
+
+    # -- steps that differ from Twisted's ----------------------------------------------------
+
+    @override
+    def callLater(self, period: float, func: Callable[[], None]) -> IDelayedCall:
+        return self._clock.callLater(period, func)
+
+    @override
+    def connectionMade(self) -> None:
+        self.timeout = self._timeouts.answer
+        super().connectionMade()
+
+    @override
+    def lineReceived(self, line: bytes) -> None:
+        if self._ending is not None:
+            return
+        if len(self.resp) >= MOST_ANSWER_LINES:
+            self.abort("protocol")
+        elif line.startswith(b"%d" % CLOSING):
+            self.abort(f"smtp-{CLOSING}")
+        else:
+            super().lineReceived(line)
+
+    @override
+    def lineLengthExceeded(self, line: bytes) -> None:
+        self.abort("protocol")
+
+    @override
+    def esmtpState_serverConfig(self, code: int, resp: bytes) -> None:
+        words = [line.split() for line in resp.splitlines()[1:]]
+        self._extensions = frozenset(word[0].upper() for word in words if word)
+        self.tryTLS(code, resp, dict.fromkeys(self._extensions))
+
+    @override
+    def esmtpState_starttls(self, code: int, resp: bytes) -> None:
+        if self.clearLineBuffer():
+            self.abort("protocol")
+            return
+        self.transport.startTLS(self.context)
+        self._tlsMode = True
+        self.esmtpState_ehlo(code, resp)
+
+    @override
+    def smtpState_from(self, code: int, resp: bytes) -> None:
+        """Ready for a mail.  Whatever the server says now it was not asked for."""
+        self._expected = ()
+        self._failresponse = self.smtpState_disconnect
+        self.setTimeout(self._timeouts.idle)
+        self._idle(self)
+
+    @override
+    def smtpState_msgSent(self, code: int, resp: bytes) -> None:
+        assert self._envelope is not None
+        if self._sending and code in SUCCESS:
+            self.abort("protocol")
+            return
+        answers = {name.decode("ascii"): at for name, at, _ in self.toAddressesResult}
+        codes = {
+            recipient: at if (at := answers.get(recipient, code)) not in SUCCESS else code
+            for recipient in self._envelope.recipients
+        }
+        result, self._result = self._result, None
+        self._envelope = None
+        self._data = b""
+        if self._sending:
+            self.abort("early-answer")
+        elif code in SUCCESS:
+            self.smtpState_from(code, resp)
+        else:
+            self.setTimeout(self._timeouts.answer)
+            self._expected = SUCCESS
+            self._okresponse = self.smtpState_from
+            self._failresponse = self.smtpState_disconnect
+            self.sendLine(b"RSET")
+        if result is not None:
+            result.callback(codes)
+
+    @override
+    def timeoutConnection(self) -> None:
+        if self._result is None and self._expected == ():
+            self.quit()
+        else:
+            self.abort("timeout")
+
+    @override
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        word = self._ending or _lost(reason)
+        result, self._result = self._result, None
+        self._closed(self, word)
+        if result is not None:
+            result.errback(Unreachable(word, sent=self._sent))
+
+
+def _lost(reason: Failure) -> str:
+    if reason.check(TLSError, VerificationError) is not None:
+        return "tls-failed"
+    return "closed" if reason.check(ConnectionDone) is not None else "disconnected"

@@ -1,0 +1,437 @@
+"""The exit to mail against a real SMTP server on loopback: every answer has its outcome."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor as installed
+from twisted.internet.defer import DeferredList, ensureDeferred
+from twisted.internet.ssl import PrivateCertificate
+from twisted.internet.task import deferLater
+from twisted.logger import globalLogPublisher
+from zope.interface.verify import verifyObject
+
+from mixminion.config import ConfigErrors
+from mixminion.exits import registry
+from mixminion.exits.section import ExitSection
+from mixminion.exits.smtp import SmtpExit, make
+from mixminion.exits.smtp_tls import UnusableCertificates
+from mixminion.interfaces import IExit, Message, Outcome, OutcomeKind
+from mixminion.testing.cases import AsyncTestCase, SyncTestCase
+from mixminion.testing.certificates import Authority
+from mixminion.testing.smtp import Sink
+from tests.exits import kit
+
+reactor: Any = installed
+
+CONTENT = (
+    "Content-Type: text/plain; charset=utf-8\r\nSubject: secret\r\n\r\nGrüße\r\n.\r\n".encode()
+)
+
+
+def message(
+    content: bytes = CONTENT, *recipients: str, surb_id: bytes | None = None, n: int = 1
+) -> Message:
+    names = recipients or ("bob@example.test",)
+    return Message("smtp", names, content, surb_id, f"<{n:032x}@mix.test>", 1_800_000_000)
+
+
+def filled(size: int) -> bytes:
+    """Whole lines, *size* octets of them."""
+    lines = (b"x" * 98 + b"\r\n") * (size // 100 - 1)
+    return lines + b"y" * (size - len(lines) - 2) + b"\r\n"
+
+
+def kind(outcome: Outcome) -> tuple[str, str]:
+    return outcome.kind.value, outcome.reason
+
+
+class SmtpCase(AsyncTestCase):
+    """A sink on loopback and exits that relay to it; at the end no session is left, and no
+    address or text in the log."""
+
+    def setUp(self) -> None:
+        self.logged: list[Any] = []
+        globalLogPublisher.addObserver(self.logged.append)
+        self.addCleanup(globalLogPublisher.removeObserver, self.logged.append)
+        self.sink = Sink(reactor)
+        self.port = reactor.listenTCP(0, self.sink, interface="127.0.0.1")
+        self.exits: list[SmtpExit] = []
+
+    async def tearDown(self) -> None:
+        for exit in self.exits:
+            await exit.stop()
+        await self.port.stopListening()
+        for _ in range(100):
+            if not any(session.open for session in self.sink.sessions):
+                break
+            await deferLater(reactor, 0.02)
+        self.assertEqual([session for session in self.sink.sessions if session.open], [])
+        for event in self.logged:
+            for secret in ("bob", "secret", "scripted"):
+                self.assertNotIn(secret, str(event))
+
+    def exit(
+        self,
+        keys: str = "tls = no",
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        **shorter: float,
+    ) -> SmtpExit:
+        """An exit configured with *keys*; *shorter* are timeouts that no operator would take."""
+        port = port or self.port.getHost().port
+        text = f"[Exit smtp]\nmodule = smtp\ndomain = mix.test\nrelay = {host}:{port}\n{keys}\n"
+        [section] = kit.config(text).named(ExitSection).values()
+        exit = make("smtp", replace(section, **shorter), kit.Environment(reactor))
+        self.exits.append(exit)
+        return exit
+
+
+class DeliverTests(SmtpCase):
+    async def test_delivered(self) -> None:
+        """A mail arrives as composed, from our domain, announced as 8-bit, with the stored
+        Message-ID and Date."""
+        exit = self.exit()
+        verifyObject(IExit, exit)
+        outcome = await exit.deliver(message())
+        self.assertEqual(kind(outcome), ("delivered", "smtp-250"))
+        [mail] = self.sink.received
+        self.assertEqual(
+            (mail.sender, mail.recipients), ("anonymous@mix.test", ("bob@example.test",))
+        )
+        self.assertIn("BODY=8BITMIME", mail.parameters)
+        self.assertIn("SIZE=", mail.parameters)
+        self.assertEqual(mail.body, CONTENT.partition(b"\r\n\r\n")[2])
+        self.assertEqual(mail.header("From"), "Anonymous <anonymous@mix.test>")
+        self.assertEqual(mail.header("To"), "bob@example.test")
+        self.assertEqual(mail.header("Message-ID"), f"<{1:032x}@mix.test>")
+        self.assertEqual(mail.header("Date"), "Fri, 15 Jan 2027 08:00:00 +0000")
+
+    async def test_chunk_borders(self) -> None:
+        """Lone dots at offsets -3..+3 round every multiple of 16,384 of what goes over the wire,
+        in mails of 1 MB: one mail each arrives, identical."""
+        exit = self.exit("tls = no\nmax-message = 8 MB")
+        head = len(exit._mail(message(b"\n")).octets())
+        for shift in range(-3, 4):
+            body = bytearray()
+            for border in range(16384, 2**20, 16384):
+                # Each dot is sent twice: count the octets on the wire.
+                at = head + len(body) + body.count(b".")
+                body += filled(border + shift - at) + b".\r\n"
+            outcome = await exit.deliver(message(b"\r\n" + bytes(body), n=shift + 10))
+            self.assertEqual(kind(outcome), ("delivered", "smtp-250"))
+            self.assertEqual(self.sink.received.pop().body, bytes(body))
+            self.assertEqual(self.sink.received, [])
+
+    async def test_random_bodies(self) -> None:
+        """300 random bodies of line ends, dots and any octets: none differs."""
+        exit = self.exit()
+        draw = random.Random(2)
+        parts = [
+            b"\r",
+            b"\n",
+            b"\r\n",
+            b".",
+            b"..",
+            b"\r\n.\r\n",
+            b"x",
+            "ä".encode(),
+            b"\xff",
+            b" ",
+        ]
+        for n in range(300):
+            body = b"".join(draw.choices(parts, k=draw.randrange(200)))
+            await exit.deliver(message(b"\n" + body, n=n))
+            wanted = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+            wanted += b"" if wanted.endswith(b"\r\n") or not wanted else b"\r\n"
+            self.assertEqual(self.sink.received.pop().body, wanted)
+
+    async def test_sessions_are_used_again(self) -> None:
+        """Mails one after the other take one session; two at once take two."""
+        exit = self.exit()
+        for n in range(5):
+            await exit.deliver(message(n=n))
+        self.assertEqual(len(self.sink.sessions), 1)
+        both = [ensureDeferred(exit.deliver(message(n=n))) for n in (10, 11)]
+        results = await DeferredList(both)
+        self.assertEqual([kind(outcome) for _, outcome in results], [("delivered", "smtp-250")] * 2)
+        self.assertEqual(len(self.sink.sessions), 2)
+
+    async def test_server_left_meanwhile(self) -> None:
+        """An idle session that the server closed is replaced without a failure."""
+        exit = self.exit()
+        await exit.deliver(message())
+        self.sink.sessions[0].transport.abortConnection()
+        outcome = await exit.deliver(message(n=2))
+        self.assertEqual(kind(outcome), ("delivered", "smtp-250"))
+        self.assertEqual(len(self.sink.received), 2)
+
+    async def test_idle_sessions_end(self) -> None:
+        """An idle session takes leave by itself."""
+        exit = self.exit(idle_timeout=0.2)
+        await exit.deliver(message())
+        await deferLater(reactor, 0.4)
+        self.assertFalse(self.sink.sessions[0].open)
+
+    async def test_reply(self) -> None:
+        """A reply arrives as one armored block."""
+        outcome = await self.exit().deliver(
+            message(b"\xff" * 26_806, "alice@example.test", surb_id=b"s" * 16)
+        )
+        self.assertEqual(outcome.kind, OutcomeKind.DELIVERED)
+        [mail] = self.sink.received
+        self.assertTrue(mail.body.startswith(b"-----BEGIN MIXMINION REPLY-----\r\nSURB-ID: 7373"))
+        self.assertNotIn("BODY", mail.parameters)
+
+    async def test_seven_bit_server(self) -> None:
+        """Without 8BITMIME a single part is re-encoded; a multipart fails for good, and the
+        session goes on."""
+        self.sink.script.extensions = ()
+        exit = self.exit()
+        self.assertEqual(kind(await exit.deliver(message())), ("delivered", "smtp-250"))
+        [mail] = self.sink.received
+        self.assertEqual(mail.parameters, "")
+        self.assertEqual(mail.header("Content-Transfer-Encoding"), "quoted-printable")
+        self.assertIn(b"Gr=C3=BC=C3=9Fe", mail.body)
+        parts = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\n\xff\n--b--\n"
+        self.assertEqual(kind(await exit.deliver(message(parts))), ("permanent", "eight-bit"))
+        await exit.deliver(message(n=3))
+        self.assertEqual(len(self.sink.sessions), 1)
+
+    async def test_old_server(self) -> None:
+        """A server without EHLO is spoken to with HELO."""
+        self.sink.script.esmtp = False
+        exit = self.exit()
+        self.assertEqual(kind(await exit.deliver(message(b"\nhi"))), ("delivered", "smtp-250"))
+
+
+class AnswerTests(SmtpCase):
+    async def test_codes(self) -> None:
+        """Each answer in each place: temporary, permanent, or the server as a whole."""
+        exit = self.exit()
+        script = self.sink.script
+        for place, code, expected in (
+            ("mail", 451, ("temporary", "smtp-451")),
+            ("mail", 550, ("permanent", "smtp-550")),
+            ("mail", 530, ("unreachable", "smtp-530")),
+            ("mail", 421, ("unreachable", "smtp-421")),
+            ("recipient", 450, ("temporary", "smtp-450")),
+            ("recipient", 550, ("permanent", "smtp-550")),
+            ("recipient", 421, ("unreachable", "smtp-421")),
+            ("data", 451, ("temporary", "smtp-451")),
+            ("data", 554, ("permanent", "smtp-554")),
+            ("end", 452, ("temporary", "smtp-452")),
+            ("end", 552, ("permanent", "smtp-552")),
+            ("end", 421, ("unreachable", "smtp-421")),
+            ("end", 354, ("temporary", "smtp-354")),
+        ):
+            value = (lambda address, code=code: code) if place == "recipient" else code
+            before = getattr(script, place)
+            setattr(script, place, value)
+            self.assertEqual(kind(await exit.deliver(message())), expected, place)
+            setattr(script, place, before)
+            self.assertEqual(kind(await exit.deliver(message())), ("delivered", "smtp-250"))
+
+    async def test_greetings(self) -> None:
+        """A server that does not greet, by word or by silence, is away as a whole."""
+        for greeting in (421, 554):
+            self.sink.script.greeting = greeting
+            outcome = await self.exit().deliver(message())
+            self.assertEqual(kind(outcome), ("unreachable", f"smtp-{greeting}"))
+
+    async def test_several_recipients(self) -> None:
+        """Each recipient has its own answer; those with a final one are not tried again."""
+        exit = self.exit()
+        codes = {"a@x.test": 250, "b@x.test": 450, "c@x.test": 550}
+        self.sink.script.recipient = codes.__getitem__
+        three = message(CONTENT, *codes)
+        self.assertEqual(kind(await exit.deliver(three)), ("temporary", "smtp-450"))
+        self.assertEqual(self.sink.received.pop().recipients, ("a@x.test",))
+        codes["b@x.test"] = 250
+        self.assertEqual(kind(await exit.deliver(three)), ("delivered", "in-part"))
+        self.assertEqual(self.sink.received.pop().recipients, ("b@x.test",))
+        self.assertEqual(exit._codes, {})
+
+    async def test_cut_in_the_middle(self) -> None:
+        """A connection cut in the middle of a mail, or before the answer to it."""
+        self.sink.script.cut_after = 1_000_000
+        exit = self.exit("tls = no\nmax-message = 8 MB")
+        outcome = await exit.deliver(message(b"\n" + b"x\n" * 1_000_000))
+        self.assertEqual(kind(outcome), ("unreachable", "disconnected"))
+        self.sink.script.cut_after = None
+        self.sink.script.cut_before_answer = True
+        self.assertEqual(kind(await exit.deliver(message())), ("unreachable", "disconnected"))
+        self.assertEqual(len(self.sink.received), 1)
+
+    async def test_same_message_id_every_time(self) -> None:
+        """A second attempt brings the same octets, Message-ID and Date included."""
+        self.sink.script.cut_before_answer = True
+        exit = self.exit()
+        await exit.deliver(message())
+        self.sink.script.cut_before_answer = False
+        await exit.deliver(message())
+        first, second = self.sink.received
+        self.assertEqual(first.octets, second.octets)
+
+    async def test_early_answers(self) -> None:
+        """An answer in the middle of a mail: a refusal counts, an acceptance does not."""
+        exit = self.exit("tls = no\nmax-message = 8 MB")
+        long = message(b"\n" + b"x\n" * 3_000_000)
+        for code, expected in (
+            (552, ("permanent", "smtp-552")),
+            (250, ("unreachable", "protocol")),
+        ):
+            self.sink.script.early_answer = code
+            self.assertEqual(kind(await exit.deliver(long)), expected)
+
+    async def test_silence(self) -> None:
+        """A server that stops answering is given up after the timeout, at every step."""
+        for command in (b"EHLO", b"MAIL", b"RCPT", b"DATA"):
+            self.sink.script.silent = command
+            outcome = await self.exit(timeout=0.2).deliver(message())
+            self.assertEqual(kind(outcome), ("unreachable", "timeout"), command)
+
+    async def test_slow_answer(self) -> None:
+        """The answer to a whole mail has a timeout of its own."""
+        self.sink.script.delay = 0.4
+        exit = self.exit(timeout=0.2, final_timeout=5.0)
+        self.assertEqual(kind(await exit.deliver(message())), ("delivered", "smtp-250"))
+        exit = self.exit(timeout=5.0, final_timeout=0.2)
+        self.assertEqual(kind(await exit.deliver(message())), ("unreachable", "timeout"))
+
+    async def test_nobody_there(self) -> None:
+        """A refused connection and a name that does not exist."""
+        other = reactor.listenTCP(0, Sink(reactor), interface="127.0.0.1")
+        port = other.getHost().port
+        await other.stopListening()
+        outcome = await self.exit(port=port).deliver(message())
+        self.assertEqual(kind(outcome), ("unreachable", "refused"))
+        outcome = await self.exit(host="nobody.invalid").deliver(message())
+        self.assertEqual(kind(outcome), ("unreachable", "dns"))
+
+
+class TlsTests(SmtpCase):
+    def setUp(self) -> None:
+        super().setUp()
+        authority = Authority(time.time())
+        certificate, key = authority.issue(["127.0.0.1"])
+        self.sink.tls = PrivateCertificate.loadPEM(certificate + key).options()
+        self.ca_file = Path(self.mktemp()).absolute()
+        self.ca_file.write_bytes(authority.pem)
+
+    async def test_required(self) -> None:
+        """A certificate of our own authority for the right host is taken, mails go under TLS."""
+        exit = self.exit(f"tls = required\nca-file = {self.ca_file}")
+        self.assertEqual(kind(await exit.deliver(message())), ("delivered", "smtp-250"))
+        self.assertTrue(self.sink.received[0].tls)
+        await exit.deliver(message(n=2))
+        self.assertEqual(len(self.sink.sessions), 1)
+
+    async def test_required_and_wrong(self) -> None:
+        """Another authority, another name, or no STARTTLS at all: nothing is sent."""
+        exit = self.exit("tls = required")
+        self.assertEqual(kind(await exit.deliver(message())), ("unreachable", "tls-failed"))
+        authority = Authority(time.time())
+        certificate, key = authority.issue(["other.test"])
+        self.sink.tls = PrivateCertificate.loadPEM(certificate + key).options()
+        self.ca_file.write_bytes(authority.pem)
+        exit = self.exit(f"tls = required\nca-file = {self.ca_file}")
+        self.assertEqual(kind(await exit.deliver(message())), ("unreachable", "tls-failed"))
+        self.sink.tls = None
+        self.assertEqual(kind(await exit.deliver(message())), ("unreachable", "tls-missing"))
+        self.sink.script.esmtp = False
+        self.assertEqual(kind(await exit.deliver(message())), ("unreachable", "smtp-502"))
+        self.assertEqual(self.sink.received, [])
+
+    async def test_opportunistic(self) -> None:
+        """Any certificate will do, and none."""
+        exit = self.exit("tls = opportunistic")
+        self.assertEqual(kind(await exit.deliver(message())), ("delivered", "smtp-250"))
+        self.sink.tls = None
+        exit = self.exit("tls = opportunistic")
+        self.assertEqual(kind(await exit.deliver(message())), ("delivered", "smtp-250"))
+        self.assertEqual([mail.tls for mail in self.sink.received], [True, False])
+
+    async def test_injected_before_tls(self) -> None:
+        """What somebody in the middle adds in the clear behind the answer to STARTTLS is
+        not taken for the server's."""
+        self.sink.script.injected = b"250 8BITMIME\r\n"
+        exit = self.exit(f"tls = required\nca-file = {self.ca_file}")
+        self.assertEqual(kind(await exit.deliver(message())), ("unreachable", "protocol"))
+
+
+class StopTests(SmtpCase):
+    async def test_mail_under_way_may_end(self) -> None:
+        """Stopping waits for the answer to a mail under way, and takes no new one."""
+        self.sink.script.delay = 0.3
+        exit = self.exit()
+        under_way = ensureDeferred(exit.deliver(message()))
+        await deferLater(reactor, 0.1)
+        await exit.stop()
+        self.assertEqual(kind(self.successResultOf(under_way)), ("delivered", "smtp-250"))
+        self.assertEqual(kind(await exit.deliver(message())), ("unreachable", "stopping"))
+
+
+class CheckTests(SyncTestCase):
+    def exit(self, keys: str = "") -> SmtpExit:
+        text = f"[Exit smtp]\nmodule = smtp\ndomain = mix.test\n{keys}"
+        [exit] = registry.load(kit.config(text), kit.Environment(reactor), kit.MODULES).values()
+        assert isinstance(exit, SmtpExit)
+        return exit
+
+    def test_words(self) -> None:
+        """What is refused before the queue, and the word for it."""
+        exit = self.exit("max-message = 2 KiB")
+        bob = ["bob@example.test"]
+        for recipients, content, expected in (
+            (bob, b"Subject: x\n\nhi", None),
+            (bob, b"hello", "not-a-message"),
+            (bob, b"Subject: a\nSubject: b\n\n", "repeated-field"),
+            (bob, b"Subject: a\0b\n\n", "bad-field"),
+            (bob, b"Subject: " + b"x" * 1000 + b"\n\n", "bad-field"),
+            (bob, b"\n" + b"x" * 2048, "too-large"),
+            (bob, b"Content-Type: multipart/mixed\n\n" + b"x" * 999, "line-too-long"),
+            ([], b"\nhi", "no-recipient"),
+            (bob * 51, b"\nhi", "too-many-recipients"),
+            (["bob"], b"\nhi", "bad-address"),
+            (["bob@example.test\r\nDATA"], b"\nhi", "bad-address"),
+            (["bob@example.test>\0"], b"\nhi", "bad-address"),
+        ):
+            self.assertEqual(exit.check(recipients, content, False), expected, content[:40])
+        self.assertIsNone(exit.check(bob, b"\xff\0" * 100, True))
+        self.assertEqual(exit.check(bob * 2, b"", True), "too-many-recipients")
+
+    def test_describe(self) -> None:
+        """What the descriptor says."""
+        described = self.exit().describe()
+        self.assertEqual((described["module"], described["max-message"]), ("smtp", 1 << 20))
+
+    def test_section(self) -> None:
+        """Wrong values are refused with their line, key and what was expected."""
+        for line, key, word in (
+            ("tls = perhaps", "tls", "opportunistic"),
+            ("from = Bob <bob@elsewhere.test>", "from", "domain mix.test"),
+            ("from = Bob", "from", "mailbox"),
+            ("relay = 127.0.0.1", "relay", "port"),
+            ("retry-first = 1 day", "retry-longest", "at least"),
+            ("ca-file = x", "ca-file", "required"),
+            ("colour = red", "colour", "unknown key"),
+        ):
+            with self.assertRaises(ConfigErrors) as caught:
+                self.exit(line)
+            [problem] = caught.exception.problems
+            self.assertIn(key, problem.key)
+            self.assertIn(word, problem.expected)
+
+    def test_ca_file(self) -> None:
+        """A ca-file that is missing or holds nothing is the operator's error."""
+        empty = Path(self.mktemp()).absolute()
+        empty.write_bytes(b"nothing")
+        for path in (empty, empty / "missing"):
+            with self.assertRaises(UnusableCertificates):
+                self.exit(f"tls = required\nca-file = {path}")
