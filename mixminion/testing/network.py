@@ -1,0 +1,294 @@
+"""A whole network on this machine: real processes, real TLS, a directory signed by hand.
+
+``python -m mixminion.testing.network FOLDER`` makes one and leaves it running; with
+``--stop`` it ends it.  Each mix has a home of its own under FOLDER and listens on
+127.1.0.1, 127.2.0.1, ..., so that paths take them for different networks; mail arrives at
+an SMTP server that writes each into a file of ``FOLDER/mail``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mixminion.control.client import ask
+from mixminion.crypto import sign
+from mixminion.directory.parameters import Parameters
+from mixminion.disk import lock, private
+from mixminion.testing.directory import SignedDirectory, sign_directory
+
+MIXES = 5
+EXITS = 2  #: how many of the mixes, counted from the last, hand mail over
+AUTHORITIES = 3
+PORTS = range(20_000, 32_000)  #: below those that systems give to outgoing connections
+DOMAIN = "mix.example.test"
+
+
+class NetworkError(Exception):
+    """A part of the network could not be made or started; the text says what it printed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """One mix server of the network."""
+
+    number: int
+    home: Path
+    port: int
+    exit: bool
+
+    @property
+    def nickname(self) -> str:
+        """``mix1``, ``mix2``, ..."""
+        return f"mix{self.number}"
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"127.{self.number}.0.1:{self.port}"
+
+    @property
+    def descriptor(self) -> bytes:
+        """What it says of itself, signed."""
+        return private.read(self.home / "descriptor")
+
+    @property
+    def pid(self) -> int | None:
+        """Its network process, while it runs."""
+        return lock.holder(self.home)
+
+    def ask(self, command: str) -> dict[str, Any]:
+        """An answer over its control socket."""
+        return ask(self.home / "control", command)
+
+    def start(self) -> None:
+        """Start it, as its operator would, and wait until it answers."""
+        mixminion("server", "start", "--home", self.home)
+
+    def stop(self) -> None:
+        """Stop it, as its operator would, and wait until it is gone."""
+        mixminion("server", "stop", "--home", self.home)
+
+    def kill(self) -> None:
+        """End it as a power cut would end it, but for the disk's cache."""
+        pid = self.pid
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: self.pid is None, 10.0, f"{self.nickname} survived SIGKILL")
+
+
+class LocalNetwork:
+    """Mix servers, an SMTP server and a client's configuration, all under *folder*."""
+
+    def __init__(self, folder: Path, mixes: int = MIXES, workers: int = 1) -> None:
+        self.folder = folder.absolute()
+        self.mail = self.folder / "mail"
+        self.client_config = self.folder / "client" / "mixminion.conf"
+        self.workers = workers
+        port = free_port([f"127.{n}.0.1" for n in range(mixes + 1)])
+        self.relay = f"127.0.0.1:{port}"
+        self.mixes = [
+            Mix(n, self.folder / f"mix{n}", port, exit=n > mixes - EXITS)
+            for n in range(1, mixes + 1)
+        ]
+        self._authorities = [sign.generate() for _ in range(AUTHORITIES)]
+
+    # -- making it ---------------------------------------------------------------------------
+
+    def make(self) -> None:
+        """Homes, keys, the signed directory, and the client's configuration."""
+        if self.folder.exists() and any(self.folder.iterdir()):
+            raise NetworkError(
+                f"{self.folder} is not empty; name another folder, or stop what runs there "
+                f"(--stop) and remove it"
+            )
+        private.make_folder(self.folder)
+        for mix in self.mixes:
+            self._init(mix)
+        directory = sign_directory(
+            [mix.descriptor for mix in self.mixes],
+            [secret for secret, _ in self._authorities],
+            now=time.time(),
+            parameters=Parameters.local_demo(),
+        )
+        self.publish(directory)
+        private.make_folder(self.client_config.parent)
+        private.write(self.client_config, self._client().encode())
+
+    def publish(self, directory: SignedDirectory) -> None:
+        """Give every mix the directory, before it starts."""
+        for mix in self.mixes:
+            directory.write(mix.home / "directory")
+
+    def _init(self, mix: Mix) -> None:
+        options: list[str | Path] = ["--home", mix.home, "--nickname", mix.nickname]
+        options += ["--address", mix.address, "--listen", mix.address, "--test-network"]
+        options += ["--workers", str(self.workers), "--store-limit", "512 MiB", "--exit-drop"]
+        for _, public in self._authorities:
+            options += ["--authority", public.hex()]
+        if mix.exit:
+            options += ["--exit-smtp-relay", self.relay, "--exit-smtp-domain", DOMAIN]
+        mixminion("server", "init", *options)
+
+    def _client(self) -> str:
+        authorities = ", ".join(public.hex() for _, public in self._authorities)
+        sources = ", ".join(mix.address for mix in self.mixes)
+        return f"[Client]\n\n[Directory]\nauthorities = {authorities}\nsources = {sources}\n"
+
+    # -- running it --------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the SMTP server and every mix."""
+        self.start_relay()
+        for mix in self.mixes:
+            mix.start()
+
+    def start_relay(self) -> None:
+        """Start the SMTP server."""
+        private.make_folder(self.mail)
+        log = self.folder / "smtp.log"
+        with open(log, "ab") as output:
+            process = subprocess.Popen(
+                [*PYTHON, "-m", "mixminion.testing.smtp"]
+                + ["--listen", self.relay, "--folder", str(self.mail)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        private.write(self._pidfile, b"%d" % process.pid)
+        wait_until(
+            lambda: process.poll() is not None or answers(self.relay),
+            20.0,
+            f"the SMTP server does not answer; see {log}",
+        )
+        if process.poll() is not None:
+            raise NetworkError(f"the SMTP server did not start; see {log}")
+
+    def stop(self) -> None:
+        """Stop whatever of it runs."""
+        for mix in self.mixes:
+            if mix.pid is not None:
+                mix.stop()
+        self.stop_relay()
+
+    def stop_relay(self) -> None:
+        """Stop the SMTP server."""
+        try:
+            pid = int(private.read(self._pidfile))
+            self._pidfile.unlink()
+            os.kill(pid, signal.SIGTERM)
+        except (FileNotFoundError, ProcessLookupError):
+            return
+
+    @property
+    def _pidfile(self) -> Path:
+        return self.folder / "smtp.pid"
+
+    # -- using it ----------------------------------------------------------------------------
+
+    def mixminion(self, *arguments: str | Path, text: str = "") -> str:
+        """Run a client's command with this network's configuration; what it printed."""
+        return mixminion("--config", self.client_config, *arguments, text=text)
+
+    def mails(self) -> list[Path]:
+        """The files of the mail that has arrived."""
+        return sorted(path for path in (self.mail / "new").iterdir())
+
+
+PYTHON = [sys.executable, "-P"]
+
+
+def mixminion(*arguments: str | Path, text: str = "") -> str:
+    """Run ``mixminion`` in a process of its own; what it printed.
+
+    :raises NetworkError: it ended with another code than 0.
+    """
+    done = subprocess.run(
+        [*PYTHON, "-m", "mixminion", *map(str, arguments)],
+        input=text,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        command = shlex.join(["mixminion", *map(str, arguments)])
+        raise NetworkError(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout + done.stderr
+
+
+def free_port(hosts: Sequence[str]) -> int:
+    """A port that is free on every one of *hosts*."""
+    for port in random.sample(PORTS, 100):
+        try:
+            for host in hosts:
+                with socket.socket() as trial:
+                    trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    trial.bind((host, port))
+        except OSError:
+            continue
+        return port
+    raise NetworkError("no port is free on all of " + ", ".join(hosts))
+
+
+def answers(address: str) -> bool:
+    """Whether something accepts connections there."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def wait_until(true: Any, seconds: float, complaint: str) -> None:
+    """Look again and again until *true* returns something true."""
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            raise NetworkError(complaint)
+        time.sleep(0.05)
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m mixminion.testing.network",
+        description="Make and start a network of mix servers on this machine, or stop it.",
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument("--mixes", type=int, default=MIXES, metavar="N", help="how many mixes")
+    parser.add_argument("--stop", action="store_true", help="stop the one in FOLDER")
+    chosen = parser.parse_args()
+    if chosen.mixes < 4:
+        parser.error("a path has four hops: a network needs four mixes or more")
+    network = LocalNetwork(chosen.folder, chosen.mixes)
+    try:
+        if chosen.stop:
+            network.stop()
+            return
+        network.make()
+        network.start()
+    except NetworkError as error:
+        sys.exit(str(error))
+    command = f"mixminion --config {shlex.quote(str(network.client_config))}"
+    print(f"{len(network.mixes)} mixes run under {network.folder}.  Try:\n")
+    print(f"  {command} list-servers")
+    print(f"  echo Hello | {command} send -t bob@example.test -s Greetings")
+    print(f"  ls {shlex.quote(str(network.mail / "new"))}      # where mail arrives")
+    print(f"  mixminion server status --home {shlex.quote(str(network.mixes[0].home))}\n")
+    print(f"Stop it with:  python -m mixminion.testing.network {chosen.folder} --stop")
+
+
+if __name__ == "__main__":
+    main()
