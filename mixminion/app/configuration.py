@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mixminion.config import Config, ConfigErrors, parse
+from mixminion.config.reference import reference as key_reference
+from mixminion.config.schema import info
 from mixminion.errors import EX_CONFIG, OperatorError, UserError
 from mixminion.exits import registry
 from mixminion.exits.section import ExitSection
@@ -117,3 +119,18 @@ def compose(parts: Sequence[Part], path: Path) -> str:
         wrong = "; ".join(f"{problem.key}: {problem.expected}" for problem in errors.problems)
         raise UserError(problem=wrong) from errors
     return text
+
+
+def reference() -> str:
+    """Every key of a server's configuration, exits of all installed modules included, in
+    reStructuredText."""
+    common = [key_reference(section) for section in (*SECTIONS, ExitSection)]
+    exits = [
+        key_reference(
+            module.section,
+            title=f"[Exit NAME] with module = {name}",
+            without=info(ExitSection).options,
+        )
+        for name, module in sorted(registry.discover().items())
+    ]
+    return "\n".join((*common, *exits))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mixminion.errors import (
     EX_CANTCREAT,
-    EX_SOFTWARE,
     EX_TEMPFAIL,
     EX_UNAVAILABLE,
     OperatorError,
@@ -32,7 +31,7 @@ class EndedWhileStarting(OperatorError):
 
     code = "ended-while-starting"
     sentence = "the server ended while it started; the reason is in {log}"
-    exit_code = EX_SOFTWARE
+    exit_code = EX_UNAVAILABLE
 
 
 class NotAnswering(OperatorError):

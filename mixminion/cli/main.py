@@ -14,7 +14,7 @@ from mixminion.errors import EX_SOFTWARE, EX_USAGE, MixminionError, render
 
 DEBUG = "MIXMINION_DEBUG"
 INTERRUPTED = 130
-BROKEN_PIPE = 141
+BROKEN_PIPE = 1  # as click has it
 
 COMMANDS = {
     "send": "Send a message anonymously.",
