@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-FILE = "mixminiond.conf"
+from mixminion.app.configuration import FILE
+
 DEFAULT = "~/.mixminiond"
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from mixminion.app import configuration
-from mixminion.app.configuration import Part
+from mixminion.app.configuration import FILE, Part
 from mixminion.app.init import initialise
 from mixminion.cli.errors import HasServer
-from mixminion.cli.home import FILE, home_option
+from mixminion.cli.home import home_option
 from mixminion.cli.output import json_option, print_result
 from mixminion.disk import private
 from mixminion.errors import UserError
