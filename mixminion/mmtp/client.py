@@ -149,6 +149,8 @@ class Link(Protocol):
 
     @override
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._gone:  # given up before it was a link
+            return
         self._gone = True
         self._cancel_timers()
         if self._opening is not None:

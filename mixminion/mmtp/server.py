@@ -88,8 +88,9 @@ class ServerSession(Protocol):
     def pauseProducing(self) -> None:
         """The transport holds as many unread answers as it wants to."""
         self._transport.pauseProducing()
-        times = self._factory.times
-        self._start("stalled", times.stalled, self._cut, Stalled(seconds=round(times.stalled)))
+        if "stalled" not in self._timers:  # transports may say it again with each write
+            seconds = self._factory.times.stalled
+            self._start("stalled", seconds, self._cut, Stalled(seconds=round(seconds)))
 
     def resumeProducing(self) -> None:
         """The client reads again."""
@@ -151,6 +152,7 @@ class ServerSession(Protocol):
         self._error = end.error
         self._ending = True
         self._stop("stalled")
+        self._transport.resumeProducing()  # the other side's close has to be read
         self._transport.unregisterProducer()
         self._transport.loseConnection()
         self._start("closing", self._factory.times.closing, self._cut, None)
@@ -166,7 +168,7 @@ class ServerSession(Protocol):
         self._timers[name] = self._factory.clock.callLater(seconds, function, *args)
 
     def _stop(self, name: str) -> None:
-        timer = self._timers.get(name)
+        timer = self._timers.pop(name, None)
         if timer is not None and timer.active():
             timer.cancel()
 

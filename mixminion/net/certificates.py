@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
@@ -74,6 +74,14 @@ def issue_link(signing_private: bytes, signing: Signing, link_public: bytes, now
     return builder.sign(key, None).public_bytes(Encoding.DER)
 
 
+def load(der: bytes) -> x509.Certificate:
+    """A certificate from its DER; :class:`NotOfProfile` for anything else."""
+    try:
+        return x509.load_der_x509_certificate(der)
+    except (ValueError, x509.InvalidVersion) as error:
+        raise NotOfProfile("cannot be read") from error
+
+
 def read_signing(certificate: x509.Certificate) -> Signing:
     """Check a signing certificate in itself and its identity's signature on it; not the dates
     against a clock.  Raises :class:`NotOfProfile`."""
@@ -101,7 +109,10 @@ def read_signing(certificate: x509.Certificate) -> Signing:
 
 def public_key(certificate: x509.Certificate) -> bytes:
     """The raw Ed25519 key a certificate is for; :class:`NotOfProfile` for any other kind."""
-    key = certificate.public_key()
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise NotOfProfile("is for a key of an unknown kind") from error
     if not isinstance(key, Ed25519PublicKey):
         raise NotOfProfile("is not for an Ed25519 key")
     return key.public_bytes_raw()

@@ -8,7 +8,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mixminion.interfaces import Clock
-from mixminion.net.certificates import RENEWAL, NotOfProfile, certify, issue_link, read_signing
+from mixminion.net.certificates import (
+    RENEWAL,
+    NotOfProfile,
+    certify,
+    issue_link,
+    load,
+    read_signing,
+)
 from mixminion.net.errors import BadSigningCertificate
 from mixminion.util.times import to_text
 
@@ -40,10 +47,10 @@ class LinkCredentials:
         clock: Clock,
     ) -> None:
         try:
-            certificate = x509.load_der_x509_certificate(signing_certificate)
+            certificate = load(signing_certificate)
             signing = read_signing(certificate)
-        except (ValueError, NotOfProfile) as error:
-            raise BadSigningCertificate(problem="cannot be read") from error
+        except NotOfProfile as error:
+            raise BadSigningCertificate(problem=str(error)) from error
         public = Ed25519PrivateKey.from_private_bytes(signing_private).public_key()
         if signing.identity != identity_public:
             raise BadSigningCertificate(problem="is of another identity")
@@ -85,4 +92,4 @@ class LinkCredentials:
             private.public_key().public_bytes_raw(),
             self._clock.seconds(),
         )
-        return Link(private, x509.load_der_x509_certificate(der), self._certificate)
+        return Link(private, load(der), self._certificate)
