@@ -13,6 +13,7 @@ from mixminion.cli.lazy import LazyGroup
 from mixminion.errors import EX_SOFTWARE, EX_USAGE, MixminionError, render
 
 DEBUG = "MIXMINION_DEBUG"
+CONFIG = "MIXMINION_CONFIG"
 INTERRUPTED = 130
 BROKEN_PIPE = 1  # as click has it
 
@@ -31,11 +32,15 @@ COMMANDS = {
     prefix="mixminion.cli.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+@click.option("--config", metavar="FILE", help="The client's configuration.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an unexpected error.")
-def mixminion(debug: bool) -> None:
+def mixminion(config: str | None, debug: bool) -> None:
     """Mixminion, an anonymous remailer."""
+    # In the environment, so that they hold for processes that the command starts, too.
+    if config is not None:
+        os.environ[CONFIG] = os.path.abspath(config)
     if debug:
-        os.environ[DEBUG] = "1"  # for processes that the command starts, too
+        os.environ[DEBUG] = "1"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
