@@ -3,8 +3,9 @@
 Ours goes the whole way: Deferreds, the store's thread and its transactions, results given
 back to the reactor's side, the next packets queued meanwhile.  The bound is a loop, in a
 thread of its own as well, because the C library's allocator is a fifth slower in the main
-thread, whose heap it trims after each commit.  Both write to the folder the command runs in and take turns; a figure is the median
-of all turns.  What both stores hold at the end is counted.
+thread, whose heap it trims after each commit.  Both write to the folder the command runs
+in and take turns; a figure is the median of all turns.  What both stores hold at the end is
+counted.
 """
 
 from __future__ import annotations
