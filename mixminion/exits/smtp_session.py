@@ -21,7 +21,11 @@ from OpenSSL.SSL import Error as TLSError
 from service_identity import VerificationError
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IDelayedCall, IOpenSSLClientConnectionCreator
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IOpenSSLClientConnectionCreator,
+    ITCPTransport,
+)
 from twisted.internet.protocol import connectionDone
 from twisted.mail import smtp
 from twisted.python.failure import Failure
@@ -188,6 +192,8 @@ class Session(smtp.ESMTPClient):
     @override
     def connectionMade(self) -> None:
         self.timeout = self._timeouts.answer
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)  # 40 ms less for each mail
         super().connectionMade()
 
     @override

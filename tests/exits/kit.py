@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.logger import ILogObserver, LogEvent
 from zope.interface import implementer
 
 from mixminion.config import parse
@@ -47,6 +48,17 @@ def config(text: str, modules: Mapping[str, IExitModule] = MODULES) -> Config:
     return parse(
         text, filename="/test/conf", sections=[ExitSection], named_resolver=resolver(modules)
     )
+
+
+@implementer(ILogObserver)
+class Events:
+    """Everything that is logged while it observes."""
+
+    def __init__(self) -> None:
+        self.seen: list[LogEvent] = []
+
+    def __call__(self, event: LogEvent) -> None:
+        self.seen.append(event)
 
 
 class MemoryStore:

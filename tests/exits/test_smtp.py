@@ -55,14 +55,15 @@ class SmtpCase(AsyncTestCase):
     address or text in the log."""
 
     def setUp(self) -> None:
-        self.logged: list[Any] = []
-        globalLogPublisher.addObserver(self.logged.append)
-        self.addCleanup(globalLogPublisher.removeObserver, self.logged.append)
+        self.logged = kit.Events()
+        globalLogPublisher.addObserver(self.logged)
+        self.addCleanup(globalLogPublisher.removeObserver, self.logged)
         self.sink = Sink(reactor)
         self.port = reactor.listenTCP(0, self.sink, interface="127.0.0.1")
         self.exits: list[SmtpExit] = []
+        self.addCleanup(self.finish)
 
-    async def tearDown(self) -> None:
+    async def finish(self) -> None:
         for exit in self.exits:
             await exit.stop()
         await self.port.stopListening()
@@ -71,7 +72,7 @@ class SmtpCase(AsyncTestCase):
                 break
             await deferLater(reactor, 0.02)
         self.assertEqual([session for session in self.sink.sessions if session.open], [])
-        for event in self.logged:
+        for event in self.logged.seen:
             for secret in ("bob", "secret", "scripted"):
                 self.assertNotIn(secret, str(event))
 
