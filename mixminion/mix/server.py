@@ -214,7 +214,13 @@ class MixServer:
         negotiated = [link.negotiated for link in self.outgoing.links()]
         return {
             "ready": self.ready,
-            "store": {"used": counts.used, "limit": counts.limit},
+            "store": {
+                "incoming": counts.incoming,
+                "pooled": counts.pooled,
+                "tags": counts.tags,
+                "used": counts.used,
+                "limit": counts.limit,
+            },
             "packets": {
                 "incoming": len(self.pipeline),
                 "pool": len(self.pool),

@@ -91,11 +91,18 @@ class Mix:
 class LocalNetwork:
     """Mix servers, an SMTP server and a client's configuration, all under *folder*."""
 
-    def __init__(self, folder: Path, mixes: int = MIXES, workers: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        mixes: int = MIXES,
+        workers: int = 1,
+        parameters: Parameters | None = None,
+    ) -> None:
         self.folder = folder.absolute()
         self.mail = self.folder / "mail"
         self.client_config = self.folder / "client" / "mixminion.conf"
-        self.workers = workers
+        self._workers = workers
+        self._parameters = parameters or Parameters.local_demo()
         port = free_port([f"127.{n}.0.1" for n in range(mixes + 1)])
         self.relay = f"127.0.0.1:{port}"
         self.mixes = [
@@ -120,7 +127,7 @@ class LocalNetwork:
             [mix.descriptor for mix in self.mixes],
             [secret for secret, _ in self._authorities],
             now=time.time(),
-            parameters=Parameters.local_demo(),
+            parameters=self._parameters,
         )
         self.publish(directory)
         private.make_folder(self.client_config.parent)
@@ -134,7 +141,7 @@ class LocalNetwork:
     def _init(self, mix: Mix) -> None:
         options: list[str | Path] = ["--home", mix.home, "--nickname", mix.nickname]
         options += ["--address", mix.address, "--listen", mix.address, "--test-network"]
-        options += ["--workers", str(self.workers), "--store-limit", "512 MiB", "--exit-drop"]
+        options += ["--workers", str(self._workers), "--store-limit", "512 MiB", "--exit-drop"]
         for _, public in self._authorities:
             options += ["--authority", public.hex()]
         if mix.exit:
@@ -285,7 +292,7 @@ def main() -> None:
     print(f"{len(network.mixes)} mixes run under {network.folder}.  Try:\n")
     print(f"  {command} list-servers")
     print(f"  echo Hello | {command} send -t bob@example.test -s Greetings")
-    print(f"  ls {shlex.quote(str(network.mail / "new"))}      # where mail arrives")
+    print(f"  ls {shlex.quote(str(network.mail / 'new'))}      # where mail arrives")
     print(f"  mixminion server status --home {shlex.quote(str(network.mixes[0].home))}\n")
     print(f"Stop it with:  python -m mixminion.testing.network {chosen.folder} --stop")
 

@@ -1,0 +1,1 @@
+"""``python -m mixminion.benchmarks``: how fast, against what the machine could do at best."""
