@@ -11,10 +11,3 @@ CREATE TABLE packets (
     message BLOB,
     CHECK ((state = 'new') = (message IS NOT NULL AND path IS NOT NULL))
 );
-CREATE INDEX packets_by_entry ON packets (entry, id);
-
--- The directory in use: 'consensus', and the key documents by the digest in hex.
-CREATE TABLE documents (
-    name    TEXT PRIMARY KEY,
-    octets  BLOB NOT NULL
-) WITHOUT ROWID;

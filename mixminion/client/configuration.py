@@ -7,6 +7,8 @@ from pathlib import Path
 
 from mixminion.client.errors import ConfigurationUnreadable, NoConfiguration
 from mixminion.config import Config, option, parse, section, values
+from mixminion.dirhttp.errors import BadSource
+from mixminion.dirhttp.sources import Source
 from mixminion.disk import private
 
 VARIABLE = "MIXMINION_CONFIG"
@@ -23,7 +25,7 @@ _TEMPLATE = """\
 # directory is believed when more than half of them have signed it.  Get them from somebody
 # you trust, not from a server of the network.
 #authorities =
-# Where directories are fetched: host:port of servers, or http:// addresses.
+# Where directories are fetched: HOST:PORT of servers, or http://HOST:PORT/.
 #sources =
 
 [Paths]
@@ -32,11 +34,16 @@ _TEMPLATE = """\
 """
 
 
-def _source(text: str) -> str:
-    return values.url.read(text) if "://" in text else str(values.host_port.read(text))
+def _source(text: str) -> Source:
+    if "://" not in text:
+        return Source(values.host_port.read(text))
+    try:
+        return Source.parse(text)
+    except BadSource:
+        raise ValueError from None
 
 
-source: values.Value[str] = values.Value("host:port of a server, or an http:// address", _source)
+source: values.Value[Source] = values.Value("HOST:PORT of a server, or http://HOST:PORT/", _source)
 
 
 @section("Client")
@@ -63,9 +70,9 @@ class DirectorySection:
         values.list_of(values.hex_key()),
         doc="Ed25519 public keys of the authorities; more than half have to sign a directory.",
     )
-    sources: tuple[str, ...] = option(
+    sources: tuple[Source, ...] = option(
         values.list_of(source),
-        doc="Where directories are fetched, in random order: host:port, or http:// addresses.",
+        doc="Where directories are fetched, in random order: HOST:PORT of servers, or http://HOST:PORT/.",
     )
 
     def problems(self) -> Iterator[tuple[str, str]]:

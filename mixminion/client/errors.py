@@ -6,7 +6,6 @@ from mixminion.errors import (
     EX_DATAERR,
     EX_NOPERM,
     EX_TEMPFAIL,
-    EX_UNAVAILABLE,
     OperatorError,
     UserError,
 )
@@ -102,20 +101,6 @@ class StateUnusable(OperatorError):
         " has room."
     )
     exit_code = EX_NOPERM
-
-
-# -- the directory -----------------------------------------------------------------------------
-
-
-class DirectoryUnreachable(OperatorError):
-    """No source gave a directory that could be used."""
-
-    code = "directory-unreachable"
-    sentence = (
-        "No source in the configuration gave a directory ({why}); check the connection and"
-        " [Directory] sources, then try again. Nothing was sent or kept."
-    )
-    exit_code = EX_UNAVAILABLE
 
 
 # -- sending ----------------------------------------------------------------------------------

@@ -10,7 +10,9 @@ from mixminion.client.configuration import (
 )
 from mixminion.client.errors import ConfigurationUnreadable, NoConfiguration
 from mixminion.config import ConfigErrors
+from mixminion.dirhttp.sources import Source
 from mixminion.testing.cases import SyncTestCase
+from mixminion.util.hostport import HostPort
 
 MINIMAL = f"[Directory]\nauthorities = {'ab' * 32}\nsources = 192.0.2.1:48099, http://x.example/\n"
 
@@ -65,7 +67,10 @@ class LoadTests(SyncTestCase):
         """Authorities and sources are enough; state is kept beside the file."""
         config = self.load(MINIMAL)
         self.assertEqual(config[DirectorySection].authorities, (b"\xab" * 32,))
-        self.assertEqual(config[DirectorySection].sources, ("192.0.2.1:48099", "http://x.example/"))
+        self.assertEqual(
+            config[DirectorySection].sources,
+            (Source(HostPort("192.0.2.1", 48099)), Source(HostPort("x.example", 80), tls=False)),
+        )
         self.assertEqual(config[ClientSection].home, Path(config.filename).parent / "state")
         self.assertTrue(config[ClientSection].one_shot_notice)
 

@@ -40,11 +40,15 @@ class SlowExecutor:
 
 
 def put(name):
-    return lambda c: c.execute("INSERT INTO documents VALUES (?, '')", (name,)).rowcount
+    return lambda c: (
+        c.execute(
+            "INSERT INTO packets VALUES (?, 'handed', '', 0, 0, '', NULL, NULL)", (ord(name),)
+        ).rowcount
+    )
 
 
 def names(connection):
-    return [name for (name,) in connection.execute("SELECT name FROM documents ORDER BY name")]
+    return [chr(id) for (id,) in connection.execute("SELECT id FROM packets ORDER BY id")]
 
 
 class DatabaseTests(SyncTestCase):
@@ -145,7 +149,7 @@ class ThreadTests(AsyncTestCase):
         """Queries from the reactor's thread come back to it."""
         path = Path(self.mktemp()) / "client.sqlite"
         database = Database(path, ThreadExecutor(reactor))
-        waiting = [database.run(put(str(n))) for n in range(100)]
+        waiting = [database.run(put(chr(n))) for n in range(100)]
         self.assertEqual([await each for each in waiting], [1] * 100)
         self.assertEqual(len(await database.run(names)), 100)
         await database.close()

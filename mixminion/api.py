@@ -1,0 +1,50 @@
+"""The one supported import for other Twisted programs.
+
+::
+
+    from mixminion import api
+
+    async def main(reactor):
+        client = api.Client(reactor, api.load_config())
+        try:
+            sent = await client.send("alice@example.org", b"Hello", subject="Hi")
+            print("on its way through", sent.entry)
+        except api.NotHandedOver:
+            print("not sent, but kept; client.flush() tries again")
+        finally:
+            await client.close()
+
+Everything that can go wrong is a :class:`MixminionError` with a ``code`` and ``fields``;
+:func:`render` gives its sentence.
+"""
+
+from mixminion.client.client import Client, Config, Consensus, Server, View, load_config
+from mixminion.client.database import InlineExecutor
+from mixminion.client.errors import MessageTooLarge, NotHandedOver
+from mixminion.client.outbox import Waiting
+from mixminion.client.progress import Event, Fetching, Kept, LeftOut, PathChosen, Progress, Sent
+from mixminion.client.sender import Flushed
+from mixminion.errors import MixminionError, render
+
+__all__ = [
+    "Client",
+    "Config",
+    "Consensus",
+    "Event",
+    "Fetching",
+    "Flushed",
+    "InlineExecutor",
+    "Kept",
+    "LeftOut",
+    "MessageTooLarge",
+    "MixminionError",
+    "NotHandedOver",
+    "PathChosen",
+    "Progress",
+    "Sent",
+    "Server",
+    "View",
+    "Waiting",
+    "load_config",
+    "render",
+]

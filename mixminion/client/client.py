@@ -1,0 +1,148 @@
+"""A sender as other programs hold it: everything wired from one configuration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint
+
+from mixminion.client import addresses, compose, configuration
+from mixminion.client.configuration import ClientSection, DirectorySection, PathsSection
+from mixminion.client.database import Database, Executor, ThreadExecutor
+from mixminion.client.directory import Directory
+from mixminion.client.outbox import Outbox, Waiting
+from mixminion.client.packets import Letter
+from mixminion.client.progress import Fetching, LeftOut, Progress, Sent, silent
+from mixminion.client.sender import Flushed, Sender
+from mixminion.config import Config
+from mixminion.crypto.rng import SystemRandom
+from mixminion.directory.consensus import Consensus, Server
+from mixminion.directory.view import View
+from mixminion.dirhttp.cache import DocumentCache
+from mixminion.dirhttp.fetch import Fetcher
+from mixminion.dirhttp.sources import over_tls
+from mixminion.interfaces import Random
+from mixminion.paths import language
+from mixminion.util.hostport import HostPort
+
+__all__ = ["Client", "Config", "Consensus", "Server", "View", "load_config"]
+
+
+def load_config(filename: str | None = None) -> Config:
+    """The configuration in *filename*, in ``$MIXMINION_CONFIG``, or the user's own.
+
+    :raises NoConfiguration: there is none; a template was written.
+    :raises ConfigErrors: it has errors, all of which are listed.
+    """
+    return configuration.load(configuration.find(filename, os.environ, Path.home()))
+
+
+class Client:
+    """Sends anonymous messages.  Several clients may use one state folder at a time.
+
+    *reactor* gives time, threads and connections.  *random*, *executor* (where state is read
+    and written) and *dial* (an endpoint for a host and port) stand in for parts of it.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        config: Config,
+        *,
+        random: Random | None = None,
+        executor: Executor | None = None,
+        dial: Callable[[HostPort], IStreamClientEndpoint] | None = None,
+    ) -> None:
+        random = SystemRandom() if random is None else random
+        executor = ThreadExecutor(reactor) if executor is None else executor
+        connect = _dialler(reactor) if dial is None else dial
+        home = config[ClientSection].home
+        self._default_path = config[PathsSection].default_path or ""
+        self._database = Database(home / "client.sqlite", executor)
+        self._outbox = Outbox(self._database)
+        self._directory = Directory(
+            DocumentCache(config[DirectorySection].authorities, home / "directory", executor.run),
+            Fetcher(
+                reactor,
+                lambda source: over_tls(source, connect(source.place), reactor),
+                random,
+            ),
+            config[DirectorySection].sources,
+            executor,
+            reactor,
+        )
+        self._sender = Sender(self._directory, self._outbox, reactor, random, connect)
+
+    async def send(
+        self,
+        address: str,
+        content: bytes,
+        *,
+        subject: str | None = None,
+        whole: bool = False,
+        path: str | None = None,
+        progress: Progress = silent,
+    ) -> Sent:
+        """Send one message; returns when the first server of its path has it on disk.
+
+        *address* is ``user@example.org``, ``drop`` or ``exit:text``.  *content* is plain text
+        in UTF-8 or, with *whole*, a message of RFC 5322.  *path* is in path language.
+
+        :raises NotHandedOver: it was not sent, but is kept; see :meth:`flush`.
+        :raises MixminionError: nothing was sent or kept.
+        """
+        to = addresses.parse(address)
+        if whole:
+            composed = compose.from_message(to, content)
+        else:
+            composed = compose.from_text(to, content, subject)
+        path = self._default_path if path is None else path
+        if path:
+            language.parse(path)
+        if composed.left_out:
+            progress(LeftOut(composed.left_out))
+        return await self._sender.send(
+            Letter(to.exit, to.recipients, composed.content, path), progress
+        )
+
+    async def flush(self, ids: Iterable[int] = (), *, progress: Progress = silent) -> Flushed:
+        """Try again to hand over what is kept, or of that only *ids*."""
+        return await self._sender.flush(ids, progress)
+
+    async def waiting(self) -> list[Waiting]:
+        """What is kept, oldest first."""
+        return await self._outbox.waiting()
+
+    async def discard(self, ids: Iterable[int]) -> int:
+        """Delete kept packets; how many there were."""
+        return await self._outbox.delete(list(ids))
+
+    async def expired(self) -> list[Waiting]:
+        """Those of the kept packets that no server takes any more."""
+        return await self._sender.expired()
+
+    async def update(self) -> Consensus:
+        """Fetch the newest directory and keep it."""
+        return await self._directory.update()
+
+    async def view(self, *, progress: Progress = silent) -> View:
+        """The network as the directory shows it; fetched when none is here that is valid."""
+        return await self._directory.view(lambda: progress(Fetching()))
+
+    async def servers(self) -> tuple[Server, ...]:
+        """All listed servers, by nickname."""
+        listed = (await self.view()).servers
+        return tuple(sorted(listed, key=lambda server: server.nickname.lower()))
+
+    async def close(self) -> None:
+        """End links and close the state.  What was not handed over stays kept."""
+        await self._sender.close()
+        await self._database.close()
+
+
+def _dialler(reactor: Any) -> Callable[[HostPort], IStreamClientEndpoint]:
+    return lambda place: HostnameEndpoint(reactor, place.host, place.port)

@@ -1,0 +1,150 @@
+"""Sending: build, keep, hand over; and again what was kept before."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IStreamClientEndpoint
+
+from mixminion.client import packets
+from mixminion.client.directory import Directory
+from mixminion.client.entries import Dial, Entry
+from mixminion.client.errors import NotHandedOver
+from mixminion.client.outbox import Outbox, Waiting
+from mixminion.client.packets import Letter
+from mixminion.client.progress import Fetching, Kept, PathChosen, Progress, Sent, silent
+from mixminion.directory.consensus import Server
+from mixminion.directory.view import View
+from mixminion.errors import MixminionError
+from mixminion.interfaces import Clock, Random
+from mixminion.mmtp import ALPN
+from mixminion.mmtp.client import Link, LinkUser, connect
+from mixminion.net.tls import client_tls
+from mixminion.util.hostport import HostPort
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """What became of the packets that were kept: ids handed over, and reasons by id of those
+    that still are kept."""
+
+    handed: tuple[int, ...]
+    kept: dict[int, MixminionError]
+
+
+class Sender:
+    """One sender's packets, over links that it keeps while it runs."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        outbox: Outbox,
+        clock: Clock,
+        random: Random,
+        dial: Callable[[HostPort], IStreamClientEndpoint],
+    ) -> None:
+        self._directory = directory
+        self._outbox = outbox
+        self._clock = clock
+        self._random = random
+        self._dial = dial
+        self._entries: dict[tuple[bytes, tuple[HostPort, ...], int], Entry] = {}
+
+    async def send(self, letter: Letter, progress: Progress = silent) -> Sent:
+        """Send one message; returns when its entry has it on disk.
+
+        :raises NotHandedOver: it has not, but the message is kept.
+        :raises MixminionError: anything else: nothing was sent or kept.
+        """
+        view = await self._directory.view(lambda: progress(Fetching()))
+        now = self._clock.seconds()
+        built = packets.make(view, letter, now, self._random)
+        progress(PathChosen(built.path, built.warnings))
+        id = await self._outbox.add(built.packet, now)
+        progress(Kept(id))
+        await self._entry(view, built.path[0]).hand_over(id)
+        sent = Sent(
+            id,
+            built.path[0].nickname,
+            tuple(server.nickname for server in built.path),
+            self._clock.seconds() + len(built.path) * view.parameters.mean_delay,
+        )
+        progress(sent)
+        return sent
+
+    async def flush(self, ids: Iterable[int] = (), progress: Progress = silent) -> Flushed:
+        """Hand over what is kept, or of that only *ids*."""
+        wanted = set(ids)
+        waiting = [each for each in await self._outbox.waiting() if not wanted or each.id in wanted]
+        if not waiting:
+            return Flushed((), {})
+        view = await self._directory.view(lambda: progress(Fetching()))
+        attempts = {
+            each.id: Deferred.fromCoroutine(self._hand_over_again(view, each)) for each in waiting
+        }
+        handed: list[int] = []
+        kept: dict[int, MixminionError] = {}
+        for id, attempt in attempts.items():
+            try:
+                await attempt
+                handed.append(id)
+            except MixminionError as error:
+                kept[id] = error
+        return Flushed(tuple(handed), kept)
+
+    async def expired(self) -> list[Waiting]:
+        """Packets of the outbox that no mix takes any more."""
+        view = await self._directory.view()
+        now = self._clock.seconds()
+        return [
+            each
+            for each in await self._outbox.waiting()
+            if each.handed and not packets.accepted(view, each.period, now)
+        ]
+
+    async def close(self) -> None:
+        """End all links."""
+        for entry in self._entries.values():
+            await entry.close()
+
+    async def _hand_over_again(self, view: View, waiting: Waiting) -> None:
+        server = view.by_identity(waiting.entry)
+        now = self._clock.seconds()
+        if not waiting.handed and (server is None or waiting.period != view.current_period(now)):
+            recipe = await self._outbox.recipe(waiting.id)
+            if recipe is not None:
+                letter = Letter.again(recipe.message, recipe.path)
+                built = packets.make(view, letter, now, self._random)
+                if await self._outbox.replace(waiting.id, built.packet):
+                    server = built.path[0]
+        if server is None:
+            raise NotHandedOver(
+                entry="its entry", why="the directory does not list that server any more"
+            )
+        if waiting.handed and not packets.accepted(view, waiting.period, now):
+            raise NotHandedOver(entry=server.nickname, why="its keys have gone")
+        await self._entry(view, server).hand_over(waiting.id)
+
+    def _entry(self, view: View, server: Server) -> Entry:
+        """Who takes packets for *server* where the directory says it is now."""
+        packet_length = view.geometry.packet
+        key = (server.identity, server.addresses, packet_length)
+        if key not in self._entries:
+            self._entries[key] = Entry(
+                self._clock, self._outbox, server.nickname, self._dialler(server, packet_length)
+            )
+        return self._entries[key]
+
+    def _dialler(self, server: Server, packet_length: int) -> Dial:
+        """Dials the server's addresses in turn."""
+        addresses = itertools.cycle(server.addresses)
+        tls = client_tls(server.identity, None, [ALPN], self._clock)
+
+        def dial(user: LinkUser) -> Deferred[Link]:
+            endpoint = self._dial(next(addresses))
+            return connect(self._clock, endpoint, tls, packet_length, user)
+
+        return dial
