@@ -48,6 +48,7 @@ class Lane:
         self._holds = 0
         self._open = False
         self._stopping = False
+        self._working = False
         self._timer: IDelayedCall | None = None
 
     def __len__(self) -> int:
@@ -86,12 +87,14 @@ class Lane:
 
     def _work(self) -> None:
         """Begin the attempts that can be begun, and come back when there is more to do."""
-        if not self._open or self._stopping:
+        if not self._open or self._stopping or self._working:
             return
-        for record_id in self._queue.take(self._concurrency - len(self._attempts)):
-            attempt = ensureDeferred(self._attempt(record_id))
+        self._working = True  # an attempt may end before it returns, and come back here
+        while len(self._attempts) < self._concurrency and (ids := self._queue.take(1)):
+            attempt = ensureDeferred(self._attempt(ids[0]))
             self._attempts.add(attempt)
             _ = attempt.addBoth(self._ended, attempt)
+        self._working = False
         self._unwake()
         if len(self._queue):
             ready = self._queue.next_ready() if len(self._attempts) < self._concurrency else None
@@ -108,10 +111,14 @@ class Lane:
         try:
             outcome = await self._hand_over(record_id)
         except Exception as error:
-            self._crashed("failed", error)
+            if not self._stopping:
+                self._crashed("failed", error)
             outcome = CRASH
         if outcome is None:
             self._queue.done([record_id])
+            return
+        if self._stopping and outcome.kind in (OutcomeKind.TEMPORARY, OutcomeKind.UNREACHABLE):
+            self._queue.put_back([record_id])
             return
         log.info(
             "{exit}: {kind} ({reason})",

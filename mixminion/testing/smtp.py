@@ -18,7 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
@@ -268,22 +268,14 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--listen", required=True, type=HostPort.parse)
     parser.add_argument("--folder", required=True, type=Path)
     options = parser.parse_args(arguments)
-    codes: list[int] = []
     sink = Sink(reactor, keep=Folder(options.folder, reactor).keep)
-    endpoint = TCP4ServerEndpoint(reactor, options.listen.port, interface=options.listen.host)
-
-    def listening(port: Any) -> None:
-        address = port.getHost()
-        print(f"listening on {address.host}:{address.port}", flush=True)
-
-    def failed(failure: Failure) -> None:
+    try:
+        port = reactor.listenTCP(options.listen.port, sink, interface=options.listen.host)
+    except CannotListenError:
         print(f"cannot listen on {options.listen}", file=sys.stderr)
-        codes.append(EX_UNAVAILABLE)
-
-    _ = endpoint.listen(sink).addCallbacks(listening, failed)
-    reactor.callWhenRunning(lambda: codes and reactor.stop())
+        sys.exit(EX_UNAVAILABLE)
+    print(f"listening on {HostPort(port.getHost().host, port.getHost().port)}", flush=True)
     reactor.run()
-    sys.exit(max(codes, default=0))
 
 
 if __name__ == "__main__":
