@@ -1,6 +1,8 @@
-"""``python -m mixminion``."""
+"""``python -m mixminion`` is ``mixminion``."""
+
+import sys
 
 from mixminion.cli.main import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
