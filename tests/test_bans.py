@@ -22,6 +22,7 @@ REACTOR = {"mixminion/testing/smtp.py": "is run as a process of its own"}
 CLOCKS = {
     "mixminion/cli/server_init.py": "dates the first certificates; runs no reactor",
     "mixminion/cli/waiting.py": "waits for another process; runs no reactor",
+    "mixminion/testing/network.py": "waits for processes; runs no reactor",
 }
 DICE = {
     "mixminion/crypto/rng.py": "the generator that everybody else is given",
