@@ -71,6 +71,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
             raise BadDocument(document=name, problem="it is of another type")
         if not ascending(signature.keyid for signature in envelope.signatures):
             raise BadDocument(document=name, problem="the signatures are not in order")
+        if envelope.encode() != octets:  # other members, or bits that base64 leaves over
+            raise BadDocument(document=name, problem="not in canonical form")
         return envelope
 
     def signed_by(self, public: bytes, signature: Signature) -> bool:

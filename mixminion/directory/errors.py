@@ -43,8 +43,8 @@ class NotEnoughSignatures(PeerError):
 
     code = "directory-signatures"
     sentence = (
-        "The directory is signed by {signed} of the {known} authorities in your configuration, and it"
-        " takes {needed} ({detail}); check the authorities' keys there, or fetch the"
+        "The directory is signed by {signed} of the {known} authorities in your configuration, and"
+        " it takes {needed} ({detail}); check the authorities' keys there, or fetch the"
         " directory from another source."
     )
 

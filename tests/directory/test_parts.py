@@ -1,0 +1,72 @@
+"""Exits, link rules and addresses."""
+
+from __future__ import annotations
+
+from mixminion.directory.parts import Exit, Rule, allowed, check_addresses, check_exits
+from mixminion.testing.cases import SyncTestCase
+from mixminion.util.hostport import HostPort
+
+
+class ExitTests(SyncTestCase):
+    """What exits publish."""
+
+    def test_described(self):
+        """An exit's own description becomes its entry; what is not common to all is policy."""
+        made = Exit.described("mail", {"module": "smtp", "max-message": 5, "from": ["name"]})
+        expected = Exit(name="mail", module="smtp", max_message=5, policy={"from": ["name"]})
+        self.assertEqual(made, expected)
+
+    def test_names(self):
+        """Two exits of a server have two names."""
+        one = Exit(name="mail", module="smtp", max_message=5)
+        check_exits([one, Exit(name="mail2", module="smtp", max_message=5)])
+        self.assertRaises(ValueError, check_exits, [one, one])
+
+
+class RuleTests(SyncTestCase):
+    """Which addresses a server links with."""
+
+    def test_first_match(self):
+        """The first rule that covers an address decides; without one it is allowed."""
+        rules = [
+            Rule(allow=True, network="192.0.2.128/25"),
+            Rule(allow=False, network="192.0.2.0/24"),
+            Rule(allow=False, network="2001:db8::/32"),
+        ]
+        for host, expected in (
+            ("192.0.2.200", True),
+            ("192.0.2.1", False),
+            ("192.0.3.1", True),
+            ("2001:db8::1", False),
+            ("2001:db9::1", True),
+            ("mix.example", True),
+        ):
+            self.assertEqual(allowed(rules, HostPort(host, 1)), expected, host)
+
+    def test_form(self):
+        """Networks have one form: host bits zero, IPv6 compressed."""
+        for network in ("192.0.2.1/24", "192.0.2.0", "2001:DB8::/32", "all", ""):
+            self.assertRaises(ValueError, Rule, allow=True, network=network)
+
+
+class AddressTests(SyncTestCase):
+    """Published addresses."""
+
+    def test_good(self):
+        """IPv4, IPv6 and names."""
+        check_addresses([HostPort("192.0.2.1", 1), HostPort("2001:db8::1", 1), HostPort("a.b", 1)])
+
+    def test_bad(self):
+        """No port, not canonical, no host, twice."""
+        one = HostPort("192.0.2.1", 1)
+        for places in (
+            [HostPort("192.0.2.1", 0)],
+            [HostPort("192.0.2.1", 65_536)],
+            [HostPort("192.0.2.1", -1)],
+            [HostPort("2001:0db8::1", 1)],
+            [HostPort("A.example", 1)],
+            [HostPort("", 1)],
+            [HostPort("a:1", 1)],
+            [one, one],
+        ):
+            self.assertRaises(ValueError, check_addresses, places)
