@@ -74,10 +74,9 @@ class StartTests(SyncTestCase):
             return subprocess.CompletedProcess(words, done.returncode, out.read(), err.read())
 
     def end(self) -> None:
-        """Whatever still holds the home is killed."""
-        if pid := lock.holder(self.home):
-            os.kill(pid, signal.SIGKILL)
-            self.assertTrue(wait_until(lambda: lock.holder(self.home) is None, SECONDS))
+        """A server that still runs is stopped, its workers with it."""
+        if lock.holder(self.home) is not None:
+            self.assertEqual(self.server("stop").returncode, 0)
 
     def test_umask(self):
         """Under every umask it is made, starts, answers and stops; all its files are private."""
@@ -101,7 +100,10 @@ class StartTests(SyncTestCase):
         the pid is somebody else's by now."""
         self.make()
         self.assertEqual(self.server("start").returncode, 0)
-        self.end()
+        pid = lock.holder(self.home)
+        assert pid
+        os.kill(pid, signal.SIGKILL)
+        self.assertTrue(wait_until(lambda: lock.holder(self.home) is None, SECONDS))
         self.assertTrue((self.home / "twistd.pid").exists())
         (self.home / "twistd.pid").write_text(str(os.getpid()))
         again = self.server("start")
