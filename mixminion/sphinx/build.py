@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mixminion.interfaces import Random
 from mixminion.sphinx import header, payload
@@ -19,19 +19,23 @@ def forward(geometry: Geometry, path: Sequence[Hop], body: bytes, random: Random
     ValueError for another length or an impossible path; BadPublicKey or LowOrderPoint for a
     hop's bad key.
     """
-    return _packet(geometry, path, ForwardSlot(path[-1].delay_ms), body, random)
+    return _packet(geometry, path, ForwardSlot, body, random)
 
 
 def crossover(geometry: Geometry, path: Sequence[Hop], body: bytes, random: Random) -> bytes:
     """A packet whose last hop sends on the sealed reply in *body*, a frame of kind crossover
     (mixminion.payload.reply); errors as :func:`forward`."""
-    return _packet(geometry, path, CrossoverSlot(path[-1].delay_ms), body, random)
+    return _packet(geometry, path, CrossoverSlot, body, random)
 
 
 def _packet(
-    geometry: Geometry, path: Sequence[Hop], last: LastSlot, body: bytes, random: Random
+    geometry: Geometry,
+    path: Sequence[Hop],
+    end: Callable[[int], LastSlot],
+    body: bytes,
+    random: Random,
 ) -> bytes:
     if len(body) != geometry.body:
         raise ValueError(f"a body has {geometry.body} octets")
-    head, secrets = header.make(geometry, path, last, random)
+    head, secrets = header.make(geometry, path, end, random)
     return head + payload.wrap(geometry.suite, secrets, payload.tagged(body))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mixminion.crypto.kdf import hmac_sha256
@@ -33,9 +33,10 @@ def mac(keys: HopKeys, ahead: bytes) -> bytes:
 
 
 def make(
-    geometry: Geometry, path: Sequence[Hop], last: LastSlot, random: Random
+    geometry: Geometry, path: Sequence[Hop], end: Callable[[int], LastSlot], random: Random
 ) -> tuple[bytes, list[bytes]]:
-    """A header for *path*, ending in *last*, and the hops' payload secrets(64) from first to last.
+    """A header for *path*, and the hops' payload secrets(64) from first to last.  *end* gives the
+    last slot from the last hop's delay.
 
     ValueError for a path that no packet can take; BadPublicKey, LowOrderPoint.
     """
@@ -49,7 +50,7 @@ def make(
         filler = _xor(filler + bytes(size), ks[(hops + 1 - i) * size :])
 
     unused = random.octets((hops - len(path)) * size)
-    plain = encode_last(geometry, last, random) + unused
+    plain = encode_last(geometry, end(path[-1].delay_ms), random) + unused
     routing = _xor(plain, streams[-1][: len(plain)]) + filler
     tag = mac(keys[-1], ad + elements[-1] + routing)
 

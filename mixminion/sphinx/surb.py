@@ -89,8 +89,11 @@ def make(
     BadPublicKey or LowOrderPoint for a hop's bad key.
     """
     surb_id, key = random.octets(SURB_ID), random.octets(KEY)
-    last = ReplySlot(path[-1].delay_ms, surb_id, exit, address)
-    head, secrets = header.make(geometry, path, last, random)
+
+    def end(delay_ms: int) -> ReplySlot:
+        return ReplySlot(delay_ms, surb_id, exit, address)
+
+    head, secrets = header.make(geometry, path, end, random)
     surb = Surb(geometry, not_before, not_after, head, path[0].node_id, key)
     return surb, SurbKey(surb_id, tuple(secrets), key)
 

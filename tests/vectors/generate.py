@@ -357,7 +357,7 @@ def filler(name: str, size: int) -> bytes:
 def default_forward(net: Network, n: int) -> Json:
     g, name = net.geometry, f"forward-{n}"
     path = net.path(0, n)
-    head, secrets = header.make(g, path, ForwardSlot(path[-1].delay_ms), net.random)
+    head, secrets = header.make(g, path, ForwardSlot, net.random)
     content = filler(name, message.capacity(g, "smtp", ["someone@example.org"]))
     body = message.to_body(g, "smtp", ["someone@example.org"], content, net.random)
     return default_case(net, name, head, secrets, body)
@@ -366,12 +366,16 @@ def default_forward(net: Network, n: int) -> Json:
 def default_reply(net: Network, n: int) -> Json:
     g, name = net.geometry, f"reply-{n}"
     path, back = net.path(0, n), net.path(g.hops, n)
-    last = ReplySlot(back[-1].delay_ms, filler("id", 16), "smtp", "owner@example.org")
-    block_header, hops = header.make(g, back, last, net.random)
+    surb_id = filler("id", 16)
+
+    def end(delay_ms: int) -> ReplySlot:
+        return ReplySlot(delay_ms, surb_id, "smtp", "owner@example.org")
+
+    block_header, hops = header.make(g, back, end, net.random)
     block = surb.Surb(g, 1000, 2000, block_header, back[0].node_id, filler("key", 64))
-    key = surb.SurbKey(last.surb_id, tuple(hops), block.key)
+    key = surb.SurbKey(surb_id, tuple(hops), block.key)
     body = reply.to_body(g, block, filler(name, reply.capacity(g)), net.random)
-    head, secrets = header.make(g, path, CrossoverSlot(path[-1].delay_ms), net.random)
+    head, secrets = header.make(g, path, CrossoverSlot, net.random)
     return default_case(net, name, head, secrets, body) | surb_fields(block, key)
 
 
