@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from mixminion.disk import lock
-from mixminion.errors import UserError
 from mixminion.testing.cases import SyncTestCase
 from tests.cli.test_main import run
 
@@ -247,18 +246,3 @@ class InitTests(HomeTestCase):
         self.refused(done, 64, "[Server] contact")
         self.refused(self.init("--exit-smtp-relay", "a:25"), 64, "--exit-smtp-domain")
         self.assertEqual(os.listdir(self.home), [])
-
-
-class ComposeTests(SyncTestCase):
-    def test_comment(self):
-        """A key without a text is there as a comment, to be filled in."""
-        from mixminion.app.configuration import Part, compose
-
-        parts = [
-            Part("Server", "Who.", {"nickname": "a", "contact": None}),
-            Part("Incoming", "Where.", {"addresses": ["8.8.8.8:1", "9.9.9.9:1"]}),
-        ]
-        lines = compose(parts, Path("/x/y.conf")).splitlines()
-        self.assertIn("#contact =", lines)
-        self.assertIn("addresses = 8.8.8.8:1, 9.9.9.9:1", lines)
-        self.assertRaises(UserError, compose, parts[:1], Path("/x/y.conf"))

@@ -1,0 +1,58 @@
+"""The server's log file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+from twisted.logger import Logger
+
+from mixminion.app.logs import Log
+from mixminion.testing.cases import SyncTestCase
+
+
+class LogTests(SyncTestCase):
+    def setUp(self) -> None:
+        self.file = Path(tempfile.mkdtemp()) / "log" / "server.log"
+        self.addCleanup(shutil.rmtree, self.file.parent.parent)
+
+    def log(self, *, level: str = "info", max_size: int = 10**6, keep: int = 3) -> Logger:
+        """A logger that writes into the file only."""
+        log = Log(self.file, level=level, max_size=max_size, keep=keep, foreground=False)
+        return Logger("tests", observer=log)
+
+    def test_level(self):
+        """Events of the level and above are written, others are not."""
+        log = self.log(level="warn")
+        log.info("one")
+        log.warn("two {n}", n=2)
+        log.error("three")
+        text = self.file.read_text()
+        self.assertNotIn("one", text)
+        self.assertIn("two 2", text)
+        self.assertIn("three", text)
+
+    def test_bounded(self):
+        """At its size the file is set aside; the oldest go; all are 0600 under umask 0."""
+        before = os.umask(0)
+        self.addCleanup(os.umask, before)
+        log = self.log(max_size=1000, keep=2)
+        for n in range(100):
+            log.info("event {n} " + "x" * 100, n=n)
+        names = sorted(os.listdir(self.file.parent))
+        self.assertEqual(names, ["server.log", "server.log.1", "server.log.2"])
+        for name in names:
+            found = (self.file.parent / name).stat()
+            self.assertEqual(stat.S_IMODE(found.st_mode), 0o600)
+            self.assertLess(found.st_size, 1300)
+        self.assertIn("event 99 ", self.file.read_text())
+
+    def test_goes_on(self):
+        """A second start writes behind what is there."""
+        self.log().info("first")
+        self.log().info("second")
+        lines = self.file.read_text().splitlines()
+        self.assertEqual([line.rpartition(" ")[2] for line in lines], ["first", "second"])
