@@ -69,10 +69,10 @@ def answer(kind: Kind, reason: int, sequence: int, window: int) -> bytes:
 def parse_answer(octets: bytes) -> Answer:
     """Read 16 octets; :class:`BadFrame`, :class:`WrongVersion`."""
     kind, reason, version, sequence, window, zeros = _ANSWER.unpack(octets)
-    if version != VERSION:
-        raise WrongVersion(version=version)
     if kind > Kind.CLOSING or zeros:
         raise BadFrame(problem="an answer of unknown kind")
+    if version != VERSION:
+        raise WrongVersion(version=version)
     return Answer(Kind(kind), reason, sequence, window)
 
 

@@ -26,6 +26,14 @@ class Take:
 
 
 @dataclass(frozen=True, slots=True)
+class Refuse:
+    """Say :meth:`ReceivingSession.answered` with ``STOPPING`` without asking the intake."""
+
+    sequence: int
+    padding: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Send:
     """Write this."""
 
@@ -39,7 +47,7 @@ class End:
     error: SessionError | None
 
 
-Action = Take | Send | End
+Action = Take | Refuse | Send | End
 
 
 class State(enum.Enum):
@@ -127,7 +135,7 @@ class ReceivingSession:
             raise WindowExceeded()
         self._next += 1
         if self.state is State.DRAINING:
-            actions += self.answered(sequence, Refusal.STOPPING)
+            actions.append(Refuse(sequence, padding))
         elif padding:
             actions.append(Take(sequence, None))
         else:

@@ -19,7 +19,7 @@ from mixminion.counters import Counters, Name
 from mixminion.interfaces import Clock, IIntake, Refusal
 from mixminion.mmtp.errors import NotClosed, SessionError, Stalled
 from mixminion.mmtp.frames import Closing
-from mixminion.mmtp.receiving import Action, End, ReceivingSession, Send, Take
+from mixminion.mmtp.receiving import Action, End, ReceivingSession, Refuse, Send, Take
 
 log = Logger()
 
@@ -124,6 +124,8 @@ class ServerSession(Protocol):
                 self._take(action)
             elif isinstance(action, Send):
                 self._transport.write(action.octets)
+            elif isinstance(action, Refuse):
+                self._answered(Refusal.STOPPING, action.sequence, action.padding)
             else:
                 self._end(action)
 

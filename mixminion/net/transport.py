@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IAddress, IProtocolFactory, ITCPTransport, ITransport
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 from typing_extensions import override
 
 from mixminion.counters import Counters
@@ -26,6 +27,13 @@ class LinkTransport(BufferingTLSTransport):
         if ITCPTransport.providedBy(transport):
             transport.setTcpNoDelay(True)
         super().makeConnection(transport)  # type: ignore[no-untyped-call]
+
+    @override
+    def _tlsShutdownFinished(self, reason: Failure | None) -> None:
+        """TLS has ended.  A producer that is still registered would never be asked to stop,
+        and one that is paused keeps the connection open until it writes."""
+        self.unregisterProducer()  # type: ignore[no-untyped-call]
+        super()._tlsShutdownFinished(reason)  # type: ignore[no-untyped-call]
 
 
 class LinkClientFactory(TLSMemoryBIOFactory):
