@@ -160,11 +160,11 @@ def make_packet_keys(
             stdout=subprocess.DEVNULL,
         )
         theirs.close()
-        ours.sendall(batches.period_request(batches.MAKE, 0, list(periods)))
+        ours.sendall(batches.chunk(batches.MAKE, 0, batches.encode_periods(list(periods))))
         ours.shutdown(socket.SHUT_WR)
         octets = b"".join(iter(lambda: ours.recv(65536), b""))
         worker.wait()
-    [answer] = batches.Chunks().feed(octets) or [memoryview(b"")]
+    answer = octets[batches.LENGTH.size :]
     if answer[:1] != bytes([batches.MAKE]):
         raise NoPacketKeys(folder=folder)
     return batches.parse_public(answer[batches.HEAD.size :])

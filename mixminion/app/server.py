@@ -7,6 +7,7 @@ are opened after it, in ``privilegedStartService``; nothing that comes later is 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,7 +51,6 @@ from mixminion.mix.config import (
     ServerSection,
 )
 from mixminion.mix.server import MixServer, Surroundings
-from mixminion.mix.unwrapping import settings
 from mixminion.mix.workers import WorkerProcesses
 from mixminion.net import listeners
 from mixminion.net.links import LinkCredentials
@@ -136,32 +136,35 @@ class ServerService(Service):
         self._counters = Counters()
         self._random = SystemRandom()
         self._exits = exits(config, reactor, self._random)
-        self.server = self._compose(credentials, keys, view)
+        self._workers = self._processes(credentials, keys, view)
+        self.server = self._compose(credentials, view)
         self._control = ControlServer(
             config[ServerSection].control,
             {"status": self._status, "stop": self._stop},
             reactor,
         )
 
-    def _compose(self, credentials: LinkCredentials, keys: ServerKeys, view: View) -> MixServer:
-        reactor, config, random = self._reactor, self._config, self._random
-        geometry = Geometry(
-            suites.by_name(view.geometry.suite),
-            view.geometry.hops,
-            view.geometry.commands,
-            view.geometry.packet,
+    def _processes(
+        self, credentials: LinkCredentials, keys: ServerKeys, view: View
+    ) -> WorkerProcesses:
+        sizes = view.geometry
+        geometry = Geometry(suites.by_name(sizes.suite), sizes.hops, sizes.commands, sizes.packet)
+        return WorkerProcesses(
+            self._reactor,
+            geometry,
+            kdf.sha256(credentials.identity_public),
+            keys.folder,
+            self._config[ServerSection].workers,
+            self._counters,
         )
-        node_id = kdf.sha256(credentials.identity_public)
+
+    def _compose(self, credentials: LinkCredentials, view: View) -> MixServer:
+        reactor, config, random = self._reactor, self._config, self._random
         around = Surroundings(
             clock=reactor,
             random=random,
             counters=self._counters,
-            workers=WorkerProcesses(
-                reactor,
-                settings(geometry, node_id, keys.folder),
-                config[ServerSection].workers,
-                self._counters,
-            ),
+            workers=self._workers,
             open_store=lambda: Store.open(
                 config.home / "store",
                 map_size=config[ServerSection].store_limit,
@@ -233,6 +236,7 @@ class ServerService(Service):
         return {
             "version": __version__,
             "nickname": section.nickname,
+            "pids": [os.getpid(), *self._workers.pids],
             "directory": {
                 "valid-after": consensus.valid_after,
                 "valid-until": consensus.valid_until,

@@ -30,16 +30,15 @@ def main() -> None:
             stream.sendall(unwrapping.answer(request))
 
 
-def _read(stream: socket.socket, length: int) -> memoryview | None:
+def _read(stream: socket.socket, length: int) -> bytes | None:
     """Exactly *length* octets, or None at the end of the stream."""
-    buffer = memoryview(bytearray(length))
-    filled = 0
-    while filled < length:
-        n = stream.recv_into(buffer[filled:])
-        if n == 0:
+    octets = b""
+    while len(octets) < length:
+        more = stream.recv(length - len(octets))
+        if not more:
             return None
-        filled += n
-    return buffer
+        octets += more
+    return octets
 
 
 if __name__ == "__main__":

@@ -38,7 +38,9 @@ def table(rows: Iterable[Row]) -> str:
     for row in rows:
         bound = "" if row["bound"] is None else f"{row['bound']:.1f}"
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.3f}"
-        lines.append(f"{row['name']:<18}{row['value']:>12.1f}  {row['unit']:<12}{bound:>12}{ratio:>8}")
+        lines.append(
+            f"{row['name']:<18}{row['value']:>12.1f}  {row['unit']:<12}{bound:>12}{ratio:>8}"
+        )
     return "\n".join(lines)
 
 
@@ -51,7 +53,9 @@ def main() -> None:
     known = {name for names in ROOMS.values() for name in names}
     unknown = set(asked.names) - known
     if unknown:
-        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+        parser.error(
+            f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}"
+        )
     rows: list[Row] = []
     for room, names in ROOMS.items():
         if asked.names and not set(asked.names) & set(names):

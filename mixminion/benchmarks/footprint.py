@@ -40,9 +40,11 @@ def idle_memory() -> dict[str, Any]:
     """Anonymous memory of an idle server: the network process and its worker together."""
     with tempfile.TemporaryDirectory() as folder:
         network = LocalNetwork(Path(folder) / "network")
-        network.set_up()
+        network.make()
+        server = network.mixes[0]
+        server.start()
         try:
-            pids = network.mixes[0].pids()
+            pids = server.ask("status")["pids"]
             value = sum(map(_anonymous, pids)) / 2**20
         finally:
             network.stop()

@@ -22,14 +22,12 @@ from mixminion.mix.batches import Answer, Drop
 from mixminion.mix.cache import PacketCache
 from mixminion.mix.periods import KeyPeriods
 from mixminion.mix.pool import Pool
+from mixminion.mix.slots import BATCH
 from mixminion.mix.workers import DIED, WorkerFailed, Workers
 from mixminion.sphinx.unwrap import Deliver, Relay, Reply
 from mixminion.store import REPLAY, Pooled, Step, Store, Verdict
 
 log = Logger()
-
-BATCH = 16
-"""Packets a worker gets at a time, at most; the store commits them together."""
 
 IN_MEMORY = 1024
 """Packets kept in memory between being taken in and unwrapped; more are read back."""

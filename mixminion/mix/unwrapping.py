@@ -10,14 +10,16 @@ from typing import Any
 from mixminion.errors import MixminionError
 from mixminion.mix import batches
 from mixminion.mix.keys import PacketKeys
+from mixminion.mix.slots import Slots
 from mixminion.sphinx import suites
 from mixminion.sphinx.errors import Dropped, Reason
 from mixminion.sphinx.geometry import Geometry
 from mixminion.sphinx.unwrap import Unwrapper
 
 
-def settings(geometry: Geometry, node_id: bytes, folder: Path) -> str:
-    """What a worker is told on its command line: nothing secret."""
+def settings(geometry: Geometry, node_id: bytes, folder: Path, slots: int | None = None) -> str:
+    """What a worker is told on its command line, nothing of it secret.  *slots* is the file
+    descriptor of the memory that packets come in; None for a worker that only makes keys."""
     return json.dumps(
         {
             "suite": geometry.suite.name,
@@ -26,6 +28,7 @@ def settings(geometry: Geometry, node_id: bytes, folder: Path) -> str:
             "packet": geometry.packet,
             "node": node_id.hex(),
             "folder": str(folder),
+            "slots": slots,
         }
     )
 
@@ -40,46 +43,55 @@ def from_settings(text: str) -> Unwrapping:
         packet=fields["packet"],
     )
     keys = PacketKeys(Path(fields["folder"]), geometry, bytes.fromhex(fields["node"]))
-    return Unwrapping(geometry, keys)
+    slots = None if fields["slots"] is None else Slots(fields["slots"], geometry.packet)
+    return Unwrapping(keys, slots, geometry.packet)
 
 
 class Unwrapping:
-    """The worker's side of the socketpair, without the socketpair."""
+    """The worker's side of the conversation, without the socketpair."""
 
-    def __init__(self, geometry: Geometry, keys: PacketKeys) -> None:
-        self._geometry = geometry
+    def __init__(self, keys: PacketKeys, slots: Slots | None, packet_length: int) -> None:
         self.keys = keys
+        self._slots = slots
+        self._packet_length = packet_length
 
-    def answer(self, request: memoryview) -> bytes:
+    def answer(self, request: bytes) -> bytes:
         """The answer chunk for one request chunk (without its length)."""
         op, batch = batches.HEAD.unpack_from(request)
-        body = request[batches.HEAD.size :]
         try:
-            return batches.answer_chunk(op, batch, self._pieces(op, body))
+            return batches.chunk(op, batch, self._answer(op, request[batches.HEAD.size :]))
         except (MixminionError, OSError) as error:
             code = error.code if isinstance(error, MixminionError) else "os-error"
-            return batches.answer_chunk(batches.FAILED, batch, [code.encode("ascii")])
+            return batches.chunk(batches.FAILED, batch, code.encode("ascii"))
 
-    def _pieces(self, op: int, body: memoryview) -> list[bytes]:
+    def _answer(self, op: int, body: bytes) -> bytes:
         if op == batches.UNWRAP:
-            periods, packets = batches.parse_unwrap(body, self._geometry.packet)
-            return [
-                piece
-                for answer in self.unwrap(periods, packets)
-                for piece in batches.encode_answer(answer)
-            ]
+            return self._unwrap_area(*batches.parse_unwrap(body))
         periods = batches.parse_periods(body)
         if op == batches.MAKE:
             return batches.encode_public({period: self.keys.make(period) for period in periods})
         self.keys.keep(periods)
-        return []
+        return b""
 
-    def unwrap(
-        self, periods: Sequence[int], packets: Sequence[bytes]
-    ) -> list[batches.Answer | batches.Drop]:
+    def _unwrap_area(self, area: int, count: int, periods: Sequence[int]) -> bytes:
+        slots = self._slots
+        assert slots is not None
+        tries = self._tries(periods)
+        records = []
+        for number in range(count):
+            packet = bytes(slots.get(area, number, self._packet_length))
+            record, pieces = batches.encode_answer(self._unwrap_one(tries, packet))
+            slots.put(area, number, *pieces)
+            records.append(record)
+        return b"".join(records)
+
+    def unwrap(self, periods: Sequence[int], packets: Sequence[bytes]) -> batches.Answers:
         """Each packet under the first of the periods' keys that opens it."""
-        tries = [(n, opener) for n in periods if (opener := self.keys.unwrapper(n)) is not None]
+        tries = self._tries(periods)
         return [self._unwrap_one(tries, packet) for packet in packets]
+
+    def _tries(self, periods: Sequence[int]) -> list[tuple[int, Unwrapper]]:
+        return [(n, opener) for n in periods if (opener := self.keys.unwrapper(n)) is not None]
 
     @staticmethod
     def _unwrap_one(

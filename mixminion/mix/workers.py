@@ -1,8 +1,8 @@
 """Worker processes, seen from the network process.
 
 A worker reads and writes packet keys and nothing else has them.  Each is started with
-``spawnProcess`` and talks over one end of a socketpair, its standard input;
-the end of that stream ends it, so no worker outlives its parent.  A dead worker's
+``spawnProcess`` and talks over one end of a socketpair, its standard input, and
+shared memory; the end of that stream ends it, so no worker outlives its parent.  A dead worker's
 batches go to the others and it is replaced.
 """
 
@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from pathlib import Path
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IReactorProcess, IReactorSocket, IReactorTime
@@ -27,22 +29,23 @@ from typing_extensions import override
 from mixminion.counters import Counters, Name
 from mixminion.errors import Fault
 from mixminion.mix import batches
-from mixminion.mix.unwrapping import Unwrapping
+from mixminion.mix.batches import LENGTH, BrokenAnswer
+from mixminion.mix.slots import AREAS, Slots, anonymous_file
+from mixminion.mix.unwrapping import Unwrapping, settings
+from mixminion.sphinx.geometry import Geometry
 
 log = Logger()
-
-PIPELINED = 2
-"""Batches a worker holds at a time: one under way, one waiting so that it never idles."""
 
 TRIES = 3
 """A batch that took this many workers with it is dropped."""
 
+SLOTS = 3
+"""Where a worker finds the memory it shares with us."""
+
+NO_AREA = -1
+
 RESPAWN = 1.0
 """Seconds before a dead worker is replaced."""
-
-READ_SIZE = 1 << 20
-
-Answers: TypeAlias = list[batches.Answer | batches.Drop]
 
 
 DIED = "died"
@@ -65,7 +68,7 @@ class Workers(Protocol):
     def room(self) -> bool:
         """Whether a batch handed over now would be started soon."""
 
-    def unwrap(self, periods: Sequence[int], packets: Sequence[bytes]) -> Deferred[Answers]:
+    def unwrap(self, periods: Sequence[int], packets: Sequence[bytes]) -> Deferred[batches.Answers]:
         """Unwrap a batch; one answer a packet, in order."""
 
     def make(self, periods: Sequence[int]) -> Deferred[dict[int, bytes]]:
@@ -78,9 +81,10 @@ class Workers(Protocol):
         """End the workers."""
 
 
-def command(settings: str) -> list[str]:
-    """How a worker process is started; its standard input has to be a stream socket."""
-    return [sys.executable, "-P", "-m", "mixminion.app.worker", settings]
+def command(told: str) -> list[str]:
+    """How a worker process with these :func:`~mixminion.mix.unwrapping.settings` is started;
+    its standard input has to be a stream socket."""
+    return [sys.executable, "-P", "-m", "mixminion.app.worker", told]
 
 
 class InlineWorkers:
@@ -94,7 +98,7 @@ class InlineWorkers:
     def start(self) -> None:
         """Nothing to start."""
 
-    def unwrap(self, periods: Sequence[int], packets: Sequence[bytes]) -> Deferred[Answers]:
+    def unwrap(self, periods: Sequence[int], packets: Sequence[bytes]) -> Deferred[batches.Answers]:
         """See :class:`Workers`."""
         return succeed(self._unwrapping.unwrap(periods, packets))
 
@@ -119,22 +123,25 @@ class _Job:
     op: int
     periods: Sequence[int]
     packets: Sequence[bytes]
-    done: Deferred[memoryview]
+    done: Deferred[Any]
     tries: int = 0
 
 
 class WorkerProcesses:
-    """A number of worker processes behind one queue of batches."""
+    """*count* worker processes behind one queue of batches, with the packet keys in *folder*."""
 
     def __init__(
         self,
         reactor: IReactorProcess | IReactorSocket | IReactorTime,
-        settings: str,
+        geometry: Geometry,
+        node_id: bytes,
+        folder: Path,
         count: int,
         counters: Counters,
     ) -> None:
         self._reactor: Any = reactor
-        self._command = command(settings)
+        self._packet_length = geometry.packet
+        self._command = command(settings(geometry, node_id, folder, slots=SLOTS))
         self._counters = counters
         self._jobs: deque[_Job] = deque()
         self._workers: list[_Worker] = []
@@ -157,19 +164,17 @@ class WorkerProcesses:
         """Process ids of the workers that run."""
         return [worker.pid for worker in self._workers]
 
-    def unwrap(self, periods: Sequence[int], packets: Sequence[bytes]) -> Deferred[Answers]:
+    def unwrap(self, periods: Sequence[int], packets: Sequence[bytes]) -> Deferred[batches.Answers]:
         """See :class:`Workers`."""
-        return self._ask(batches.UNWRAP, periods, packets).addCallback(
-            lambda octets: list(batches.parse_answers(octets))
-        )
+        return self._ask(batches.UNWRAP, periods, packets)
 
     def make(self, periods: Sequence[int]) -> Deferred[dict[int, bytes]]:
         """See :class:`Workers`."""
-        return self._ask(batches.MAKE, periods).addCallback(batches.parse_public)
+        return self._ask(batches.MAKE, periods)
 
     def keep(self, periods: Sequence[int]) -> Deferred[None]:
         """See :class:`Workers`.  Every worker forgets, so every worker is asked."""
-        asked: list[Deferred[memoryview]] = []
+        asked: list[Deferred[None]] = []
         for worker in list(self._workers):
             job = _Job(batches.KEEP, periods, (), Deferred())
             worker.send(self._next_batch(), job)
@@ -216,9 +221,7 @@ class WorkerProcesses:
 
     # -- inside ------------------------------------------------------------------------
 
-    def _ask(
-        self, op: int, periods: Sequence[int], packets: Sequence[bytes] = ()
-    ) -> Deferred[memoryview]:
+    def _ask(self, op: int, periods: Sequence[int], packets: Sequence[bytes] = ()) -> Deferred[Any]:
         job = _Job(op, periods, packets, Deferred())
         if self._stopping:
             job.done.errback(WorkerFailed(reason="stopping"))
@@ -236,20 +239,22 @@ class WorkerProcesses:
             return
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        worker = _Worker(self.died, self.idle)
         null = os.open(os.devnull, os.O_WRONLY)
+        shared = anonymous_file(self._packet_length)
+        worker = _Worker(Slots(shared, self._packet_length), self.died, self.idle)
         try:
             worker.process = self._reactor.spawnProcess(
                 _WorkerProcess(worker.exited),
                 self._command[0],
                 self._command,
                 env=os.environ,
-                childFDs={0: theirs.fileno(), 1: null, 2: 2},
+                childFDs={0: theirs.fileno(), 1: null, 2: 2, SLOTS: shared},
             )
             factory = Factory.forProtocol(lambda: worker)
             self._reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, factory)
         finally:
-            os.close(null)
+            for descriptor in (null, shared):
+                os.close(descriptor)
             theirs.close()
             ours.close()
         self._workers.append(worker)
@@ -273,12 +278,17 @@ class _Worker(StreamProtocol):
     process: Any = None
 
     def __init__(
-        self, died: Callable[[_Worker, Sequence[_Job]], None], idle: Callable[[], None]
+        self,
+        slots: Slots,
+        died: Callable[[_Worker, Sequence[_Job]], None],
+        idle: Callable[[], None],
     ) -> None:
+        self._slots = slots
+        self._areas = list(range(AREAS))
         self._died = died
         self._idle = idle
-        self._chunks = batches.Chunks()
-        self._waiting: dict[int, _Job] = {}
+        self._received = b""
+        self._waiting: dict[int, tuple[_Job, int]] = {}
         self._gone: list[Deferred[None]] = []
         self._lost = self._reaped = False
 
@@ -295,39 +305,64 @@ class _Worker(StreamProtocol):
     @property
     def room(self) -> bool:
         """Whether it takes another batch."""
-        return self.connected == 1 and self.load < PIPELINED
-
-    @override
-    def connectionMade(self) -> None:
-        transport: Any = self.transport
-        transport.bufferSize = READ_SIZE
+        return self.connected == 1 and bool(self._areas)
 
     def send(self, batch: int, job: _Job) -> None:
-        """Hand a batch to the process."""
-        transport: Any = self.transport
-        self._waiting[batch] = job
+        """Hand a batch to the process; one to unwrap only while there is room."""
         if job.op == batches.UNWRAP:
-            transport.writeSequence(batches.unwrap_request(batch, job.periods, job.packets))
+            area = self._areas.pop()
+            for number, packet in enumerate(job.packets):
+                self._slots.put(area, number, packet)
+            body = batches.encode_unwrap(area, len(job.packets), job.periods)
         else:
-            transport.write(batches.period_request(job.op, batch, job.periods))
+            area = NO_AREA
+            body = batches.encode_periods(job.periods)
+        self._waiting[batch] = job, area
+        transport: Any = self.transport
+        transport.write(batches.chunk(job.op, batch, body))
 
     @override
     def dataReceived(self, data: bytes) -> None:
-        for chunk in self._chunks.feed(data):
-            op, batch = batches.HEAD.unpack_from(chunk)
-            job = self._waiting.pop(batch)
-            if op == batches.FAILED:
-                reason = str(chunk[batches.HEAD.size :], "ascii", "replace")
-                job.done.errback(WorkerFailed(reason=reason))
-            else:
-                job.done.callback(chunk[batches.HEAD.size :])
+        data = self._received + data
+        at = 0
+        while len(data) - at >= LENGTH.size:
+            end = at + LENGTH.size + LENGTH.unpack_from(data, at)[0]
+            if len(data) < end:
+                break
+            self._answered(data[at + LENGTH.size : end])
+            at = end
+        self._received = data[at:]
         self._idle()
+
+    def _answered(self, chunk: bytes) -> None:
+        try:
+            op, batch = batches.HEAD.unpack_from(chunk)
+            job, area = self._waiting.pop(batch)
+            result = self._parse(op, area, chunk[batches.HEAD.size :])
+        except (BrokenAnswer, struct.error, KeyError):
+            log.error("A worker process answered with something unreadable; it is ended.")
+            self.process.signalProcess("KILL")
+            return
+        if area != NO_AREA:
+            self._areas.append(area)
+        job.done.callback(result)
+
+    def _parse(self, op: int, area: int, body: bytes) -> Any:
+        if op == batches.UNWRAP:
+            return batches.parse_answers(body, lambda n, length: self._slots.get(area, n, length))
+        if op == batches.MAKE:
+            return batches.parse_public(body)
+        if op == batches.FAILED:
+            return Failure(WorkerFailed(reason=body.decode("ascii", "replace")))
+        return None
 
     @override
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.connected = 0
-        jobs, self._waiting = list(self._waiting.values()), {}
+        jobs = [job for job, _ in self._waiting.values()]
+        self._waiting.clear()
         self._lost = True
+        self._slots.close()
         self._died(self, jobs)
         self._settle()
 
