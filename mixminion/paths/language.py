@@ -16,7 +16,7 @@ GREATEST = 255
 """The largest *n*; a header never has room for more."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,19}", re.ASCII)
-_NUMBER = re.compile(r"[0-9]{1,3}", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 _BLANK = re.compile(r"[ \t]*", re.ASCII)
 _ELEMENT = "a server's name, ?, *n or ~n"
 

@@ -180,15 +180,18 @@ def _path(draft: _Draft) -> tuple[tuple[Server, ...], list[Breach]]:
     """
     free = set(draft.usable).difference(server for server in draft.slots if server is not None)
     lacking = draft.slots.count(None) - len(free)
-    missing = "servers that are up, of different families and networks, and link with each other"
-    if lacking <= 0:
-        for bears in (draft.borne, draft.borne_in_a_small_network):
-            path = _draw(draft, bears) or _search(draft, bears)
-            if path is not None:
-                return path, list(breaches(path))
-    else:
-        missing = "1 more server" if lacking == 1 else f"{lacking} more servers"
-    raise NoPath(hops=len(draft.slots), usable=len(draft.usable), missing=missing + " are needed")
+    if lacking > 0:
+        missing = "1 more is needed" if lacking == 1 else f"{lacking} more are needed"
+        raise NoPath(hops=len(draft.slots), usable=len(draft.usable), missing=missing)
+    for bears in (draft.borne, draft.borne_in_a_small_network):
+        path = _draw(draft, bears) or _search(draft, bears)
+        if path is not None:
+            return path, list(breaches(path))
+    raise NoPath(
+        hops=len(draft.slots),
+        usable=len(draft.usable),
+        missing="they lack different families or networks, or do not link with each other",
+    )
 
 
 def _draw(draft: _Draft, bears: Callable[[Breach], bool]) -> tuple[Server, ...] | None:

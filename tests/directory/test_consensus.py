@@ -81,7 +81,7 @@ class OpenTests(SyncTestCase):
         first, second, third = value["servers"]
         now, next_, after = value["key-periods"]
         geometry = now["geometry"]
-        for changes in (
+        cases: tuple[dict[str, object], ...] = (
             {"fresh-until": NOW},
             {"valid-until": NOW + 3599},
             {"servers": [second, first, third]},
@@ -99,7 +99,8 @@ class OpenTests(SyncTestCase):
             {"method": 0},
             {"previous": ""},
             {"valid-after": "1"},
-        ):
+        )
+        for changes in cases:
             with self.subTest(str(changes)[:60]):
                 octets = sealed(canonical.encode(value | changes))
                 self.assertRaises(BadDocument, Consensus.open, octets)
