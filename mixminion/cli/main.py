@@ -19,6 +19,7 @@ BROKEN_PIPE = 1  # as click has it
 
 COMMANDS = {
     "send": "Send a message anonymously.",
+    "queue": "Show, send or delete messages that were not sent yet.",
     "list-servers": "List the servers of the network.",
     "update": "Fetch the newest directory.",
     "server": "Set up and run a server.",

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, execute
-from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
@@ -39,10 +38,12 @@ class Executor(Protocol):
 class ThreadExecutor:
     """One thread of its own."""
 
-    def __init__(self, reactor: IReactorFromThreads) -> None:
+    def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._pool = ThreadPool(minthreads=0, maxthreads=1, name="mixminion-state")
         self._pool.start()
+        # A thread that is left would keep the process from ending.
+        self._trigger = reactor.addSystemEventTrigger("after", "shutdown", self._pool.stop)
 
     def run(self, function: Callable[..., T], *args: Any) -> Deferred[T]:
         """Call *function* in the thread."""
@@ -50,6 +51,7 @@ class ThreadExecutor:
 
     def stop(self) -> None:
         """Wait for the thread and end it."""
+        self._reactor.removeSystemEventTrigger(self._trigger)
         self._pool.stop()
 
 
@@ -92,6 +94,8 @@ class Database:
 
     async def close(self) -> None:
         """Returns when what was queued is committed and the file is closed."""
+        if self._closed:
+            return
         if self._busy:
             await self.run(lambda connection: None)
         self._closed = True

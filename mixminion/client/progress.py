@@ -43,7 +43,8 @@ class Sent:
     id: int
     entry: str  #: nickname
     path: tuple[str, ...]  #: nicknames, entry first
-    expected: float  #: when it arrives on average, Unix seconds
+    delay: float  #: seconds until it arrives, on average
+    expected: float  #: when that is, Unix seconds
 
 
 Event = LeftOut | Fetching | PathChosen | Kept | Sent

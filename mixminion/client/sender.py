@@ -66,11 +66,13 @@ class Sender:
         id = await self._outbox.add(built.packet, now)
         progress(Kept(id))
         await self._entry(view, built.path[0]).hand_over(id)
+        delay = len(built.path) * view.parameters.mean_delay
         sent = Sent(
             id,
             built.path[0].nickname,
             tuple(server.nickname for server in built.path),
-            self._clock.seconds() + len(built.path) * view.parameters.mean_delay,
+            delay,
+            self._clock.seconds() + delay,
         )
         progress(sent)
         return sent

@@ -2,19 +2,15 @@ import os
 import sqlite3
 import stat
 from pathlib import Path
-from typing import cast
 
-from twisted.internet import reactor as any_reactor
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads
 
 from mixminion.client.database import Database, InlineExecutor, ThreadExecutor
 from mixminion.client.errors import StateUnusable
 from mixminion.disk.errors import PrivateFileError
 from mixminion.disk.migrations import NewerState
 from mixminion.testing.cases import AsyncTestCase, SyncTestCase
-
-reactor = cast(IReactorFromThreads, any_reactor)
 
 
 class SlowExecutor:

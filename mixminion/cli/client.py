@@ -1,0 +1,50 @@
+"""What the sender's commands share: their configuration, and a client that runs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import click
+
+from mixminion import api
+from mixminion.cli import reactor
+
+T = TypeVar("T")
+
+
+def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``-f FILE``, as the argument ``config``: the configuration that was found, read."""
+
+    @click.option(
+        "-f",
+        "--config",
+        "filename",
+        metavar="FILE",
+        help="The configuration, when it is neither $MIXMINION_CONFIG nor"
+        " ~/.config/mixminion/mixminion.conf.",
+    )
+    @functools.wraps(function)
+    def wrapped(filename: str | None, **arguments: Any) -> Any:
+        return function(config=api.load_config(filename), **arguments)
+
+    return wrapped
+
+
+def run(config: api.Config, work: Callable[[api.Client], Coroutine[Any, Any, T]]) -> T:
+    """The result of *work* with a client, whose links and state are closed afterwards."""
+
+    async def with_client(reactor: Any) -> T:
+        client = api.Client(reactor, config)
+        try:
+            return await work(client)
+        finally:
+            await client.close()
+
+    return reactor.run(with_client)
+
+
+def say(line: str) -> None:
+    """A line about what happens, beside the result: on standard error."""
+    click.echo(line, err=True)

@@ -1,0 +1,88 @@
+"""``mixminion queue``: messages that are kept because they were not handed over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from mixminion import api
+from mixminion.cli.client import config_option, run, say
+from mixminion.cli.output import json_option, print_result
+from mixminion.errors import EX_TEMPFAIL
+from mixminion.util import times
+
+numbers = click.argument("numbers", nargs=-1, type=click.IntRange(min=1))
+
+
+@click.group()
+def command() -> None:
+    """Messages that were not sent yet, but are kept."""
+
+
+@command.command("list")
+@json_option
+@config_option
+def list_kept(config: api.Config, as_json: bool) -> None:
+    """Show what is kept."""
+
+    async def waiting(client: api.Client) -> list[api.Waiting]:
+        return await client.waiting()
+
+    kept = run(config, waiting)
+    lines = [
+        f"{each.id}: since {times.to_text(each.hour)}, "
+        + ("handed over once, without an answer" if each.handed else "never handed over")
+        for each in kept
+    ]
+    data = [
+        {"number": each.id, "since": times.to_text(each.hour), "handed": each.handed}
+        for each in kept
+    ]
+    print_result(data, lines or ["Nothing is kept."], as_json=as_json)
+
+
+@command.command()
+@numbers
+@json_option
+@config_option
+def flush(config: api.Config, numbers: tuple[int, ...], as_json: bool) -> int:
+    """Try again to hand over what is kept, or of that only these NUMBERS."""
+
+    async def flush_all(client: api.Client) -> api.Flushed:
+        return await client.flush(numbers)
+
+    flushed = run(config, flush_all)
+    for sentence, n in Counter(map(api.render, flushed.kept.values())).items():
+        say(f"{n} x {sentence}" if n > 1 else sentence)
+    data: Mapping[str, Any] = {
+        "handed": list(flushed.handed),
+        "kept": {str(id): error.code for id, error in flushed.kept.items()},
+    }
+    summary = f"{len(flushed.handed)} handed over, {len(flushed.kept)} still kept"
+    print_result(data, [summary], as_json=as_json)
+    return EX_TEMPFAIL if flushed.kept else 0
+
+
+@command.command()
+@numbers
+@click.option("--all", "everything", is_flag=True, help="Delete everything that is kept.")
+@json_option
+@config_option
+def clean(config: api.Config, numbers: tuple[int, ...], everything: bool, as_json: bool) -> None:
+    """Delete messages that no server would take any more, or these NUMBERS.
+
+    What is deleted is not sent, unless it was handed over before.
+    """
+
+    async def delete(client: api.Client) -> int:
+        if everything:
+            return await client.discard(each.id for each in await client.waiting())
+        if numbers:
+            return await client.discard(numbers)
+        return await client.discard(each.id for each in await client.expired())
+
+    deleted = run(config, delete)
+    print_result({"deleted": deleted}, [f"{deleted} deleted"], as_json=as_json)

@@ -1,0 +1,156 @@
+"""``mixminion send``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from mixminion import api
+from mixminion.cli.client import config_option, run, say
+from mixminion.cli.output import json_option, print_result
+from mixminion.client.configuration import ClientSection
+from mixminion.client.errors import BadInput
+from mixminion.util import times
+
+NOTICE = (
+    "note: a message sent by itself is not unobservable: your network sees when you send."
+    " (Silence this with one-shot-notice = no.)"
+)
+
+
+@click.command()
+@click.option(
+    "-t", "--to", metavar="ADDRESS", required=True, help="user@example.org, drop, or exit:text."
+)
+@click.option("-s", "--subject", metavar="TEXT", help="The subject of the mail.")
+@click.option(
+    "-i",
+    "--input",
+    "source",
+    metavar="FILE",
+    default="-",
+    help="The message; - is standard input, and what is read when there is no -i.",
+)
+@click.option(
+    "--message",
+    "whole",
+    is_flag=True,
+    help="The input is a whole mail with its header, of which To, Subject, MIME-Version and"
+    " Content-... leave.",
+)
+@click.option(
+    "-P",
+    "--path",
+    metavar="PATH",
+    help="Servers, entry first and exit last: names, ? for a random one, *N for N of them, ~N"
+    " for about N.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show the servers of the path.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something goes wrong.")
+@json_option
+@config_option
+def command(
+    config: api.Config,
+    to: str,
+    subject: str | None,
+    source: str,
+    whole: bool,
+    path: str | None,
+    verbose: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Send a message anonymously.
+
+    Ends when the first server has the message on its disk: then this computer may be
+    switched off.  Exit code 75 means that the message was not sent, but is kept.
+    """
+    if whole and subject is not None:
+        raise click.UsageError("With --message the subject stands in the message itself.")
+    content = _read(source)
+    telling = _Telling(say if not quiet else lambda line: None, verbose)
+    if config[ClientSection].one_shot_notice:
+        telling.say(NOTICE)
+
+    async def send(client: api.Client) -> api.Sent:
+        return await client.send(
+            to, content, subject=subject, whole=whole, path=path, progress=telling.tell
+        )
+
+    try:
+        sent = run(config, send)
+    except KeyboardInterrupt:
+        say(telling.interrupted())
+        raise
+    print_result(_result(sent, verbose), (), as_json=as_json)
+
+
+class _Telling:
+    """What happens, in sentences."""
+
+    def __init__(self, say: Callable[[str], None], verbose: bool) -> None:
+        self.say = say
+        self._verbose = verbose
+        self._kept = False
+
+    def tell(self, event: api.Event) -> None:
+        match event:
+            case api.LeftOut(names):
+                self.say(f"left out of the header: {', '.join(names)}")
+            case api.Fetching():
+                self.say("fetching the directory")
+            case api.PathChosen(path, warnings):
+                through = ", ".join(server.nickname for server in path)
+                shown = f": {through}" if self._verbose else ""
+                self.say(f"chose a path of {len(path)}{shown}")
+                for warning in warnings:
+                    self.say(f"warning: {warning}")
+            case api.Kept():
+                self._kept = True
+            case api.Sent():
+                when = _span(event.delay)
+                self.say(
+                    f"handed to {event.entry}: this computer may be switched off;"
+                    f" the message arrives in about {when}"
+                )
+
+    def interrupted(self) -> str:
+        if self._kept:
+            return "Interrupted; the message is kept. To send it: mixminion queue flush"
+        return "Interrupted; nothing was sent or kept."
+
+
+def _read(source: str) -> bytes:
+    if source != "-":
+        try:
+            with open(source, "rb") as file:
+                return file.read()
+        except OSError as error:
+            raise BadInput(name=source, why=os.strerror(error.errno or 0)) from None
+    if sys.stdin.isatty():
+        say("Type the message; end it with Control-D on a line by itself.")
+    return sys.stdin.buffer.read()
+
+
+def _result(sent: api.Sent, verbose: bool) -> Mapping[str, Any]:
+    path = {"path": list(sent.path)} if verbose else {}
+    return {
+        "sent": True,
+        "entry": sent.entry,
+        "hops": len(sent.path),
+        "expected": times.to_text(sent.expected),
+        **path,
+    }
+
+
+def _span(seconds: float) -> str:
+    """For people: ``16 minutes``."""
+    for unit, length in (("hour", 3600), ("minute", 60)):
+        if seconds >= 2 * length:
+            return f"{round(seconds / length)} {unit}s"
+    n = max(1, round(seconds))
+    return "1 second" if n == 1 else f"{n} seconds"

@@ -1,0 +1,171 @@
+import os
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor as installed
+from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
+
+from mixminion import api
+from mixminion.client import entries
+from mixminion.client.errors import MessageTooLarge
+from mixminion.dirhttp.errors import NothingFetched
+from mixminion.interfaces import Refusal
+from mixminion.testing.cases import AsyncTestCase
+from tests.client.network import Network
+
+reactor: Any = installed
+
+
+class RealCase(AsyncTestCase):
+    """A network on real sockets of this machine, and a client for it."""
+
+    timeout = 60
+
+    def setUp(self):
+        self.network = Network(reactor, self.listen)
+        self.network.sign(reactor.seconds() - 1000)
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir(0o700)
+
+    def listen(self, host, factory):
+        port = reactor.listenTCP(0, factory, interface=host)
+        self.addCleanup(port.stopListening)
+        return port.getHost().port
+
+    def client(self, more="", sources=None):
+        path = self.folder / "mixminion.conf"
+        path.write_text(self.network.config(more, sources))
+        client = api.Client(reactor, api.load_config(str(path)))
+        self.addCleanup(lambda: Deferred.fromCoroutine(client.close()))
+        return client
+
+
+class SendTests(RealCase):
+    """From an address and a text to a packet at its entry."""
+
+    async def test_send(self):
+        """The packet unwraps along the path it names, to the message that was sent."""
+        client = self.client()
+        events: list[api.Event] = []
+        sent = await client.send(
+            "alice@example.org", b"Hello\n", subject="Hi", progress=events.append
+        )
+        (packet,) = self.network.arrived
+        path, delays, (exit, recipients, content) = self.network.open(packet)
+        self.assertEqual(tuple(path), sent.path)
+        self.assertEqual((path[0], len(set(path))), (sent.entry, 4))
+        self.assertTrue(all(0 <= delay < 5 for delay in delays))
+        self.assertEqual((exit, recipients), ("smtp", ("alice@example.org",)))
+        self.assertTrue(content.endswith(b"\r\n\r\nHello\r\n"))
+        self.assertIn(b"Subject: Hi\r\n", content)
+        self.assertEqual(
+            [type(event) for event in events],
+            [api.Fetching, api.PathChosen, api.Kept, api.Sent],
+        )
+        self.assertEqual(await client.waiting(), [])
+
+    async def test_path(self):
+        """A path that is named is the path that is taken."""
+        sent = await self.client().send("drop", b"", path="mix3, mix1, ?, mix5")
+        (packet,) = self.network.arrived
+        path, _, (exit, recipients, content) = self.network.open(packet)
+        self.assertEqual([path[0], path[1], path[3]], ["mix3", "mix1", "mix5"])
+        self.assertEqual((exit, recipients, content), ("drop", (), b""))
+        self.assertEqual(sent.path, tuple(path))
+
+    async def test_many(self):
+        """A thousand messages through one client: every one arrives once, over one link per
+        entry, and nothing is left."""
+        client, at_once = self.client(), DeferredSemaphore(50)
+        n = int(os.environ.get("MIXMINION_TEST_MESSAGES", "200"))
+
+        def send(i):
+            return Deferred.fromCoroutine(client.send("drop", b"message %d" % i))
+
+        await gatherResults([at_once.run(send, i) for i in range(n)])
+        contents = {self.network.open(packet)[2][2] for packet in self.network.arrived[:20]}
+        self.assertEqual(len(contents), 20)
+        self.assertEqual(len(self.network.arrived), n)
+        self.assertEqual(await client.waiting(), [])
+
+    async def test_too_large(self):
+        """A message over one packet is refused with both sizes, and nothing is kept."""
+        client = self.client()
+        with self.assertRaises(MessageTooLarge) as caught:
+            await client.send("drop", bytes(30_000))
+        self.assertEqual(caught.exception.fields, {"size": 30_000, "limit": 26_760})
+        self.assertEqual(caught.exception.exit_code, 65)
+        self.assertEqual(await client.waiting(), [])
+
+
+class NotHandedOverTests(RealCase):
+    """What happens to a packet that its entry does not take."""
+
+    def setUp(self):
+        super().setUp()
+        self.patch(entries, "RETRY_AFTER", (0.05, 0.05))
+
+    async def refused(self, client):
+        with self.assertRaises(api.NotHandedOver) as caught:
+            await client.send("drop", b"x", path="mix1, *2, mix5")
+        return caught.exception
+
+    async def test_refusal(self):
+        """A full server: the packet is kept, and sent as it was when there is room again."""
+        client, intake = self.client(), self.network.mix("mix1").intake
+        intake.refusal = Refusal.FULL
+        error = await self.refused(client)
+        self.assertEqual(error.fields, {"entry": "mix1", "why": "its disk is full"})
+        (waiting,) = await client.waiting()
+        self.assertTrue(waiting.handed)
+        intake.refusal = None
+        flushed = await client.flush()
+        self.assertEqual((flushed.handed, flushed.kept), ((waiting.id,), {}))
+        self.assertEqual(len(self.network.arrived), 1)
+        self.assertEqual(await client.waiting(), [])
+
+    async def test_nobody_listens(self):
+        """A dead server: kept, never handed over, and sent by another program run."""
+        mix = self.network.mix("mix1")
+        port, mix.port = mix.port, 1
+        self.network.sign(reactor.seconds() - 500)
+        source = self.network.mix("mix2").address
+        client = self.client(sources=source)
+        error = await self.refused(client)
+        self.assertEqual(error.fields["why"], "connection refused")
+        (waiting,) = await client.waiting()
+        self.assertFalse(waiting.handed)
+        await client.close()
+        mix.port = port
+        self.network.sign()
+        client = self.client(sources=source)
+        await client.update()
+        self.assertEqual((await client.flush()).handed, (waiting.id,))
+        self.assertEqual(len(mix.intake.packets), 1)
+
+    async def test_wrong_identity(self):
+        """Somebody else at the entry's address gets nothing."""
+        mix = self.network.mix("mix1")
+        mix.host, mix.port = self.network.mix("mix2").host, self.network.mix("mix2").port
+        self.network.sign(reactor.seconds() - 500)
+        error = await self.refused(self.client(sources=self.network.mix("mix2").address))
+        self.assertEqual(error.fields["why"], "wrong identity")
+        self.assertEqual(self.network.arrived, [])
+
+
+class UpdateTests(RealCase):
+    """Fetching the directory and looking at it."""
+
+    async def test_servers(self):
+        """What is listed, by nickname."""
+        client = self.client()
+        servers = await client.servers()
+        self.assertEqual([server.nickname for server in servers], [f"mix{n}" for n in range(1, 6)])
+
+    async def test_kept(self):
+        """A directory that is kept serves while it is valid, without asking anybody."""
+        await self.client().update()
+        client = self.client(sources="127.0.0.1:1")
+        await client.send("drop", b"x")
+        with self.assertRaises(NothingFetched):
+            await client.update()
