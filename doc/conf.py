@@ -16,7 +16,8 @@ version = release = __version__
 extensions = [path.stem for path in sorted((HERE / "_ext").glob("*.py"))]
 exclude_patterns = ["_ext"]
 nitpicky = True
-suppress_warnings = ["toc.empty_glob"]  # a section may have no pages of its own yet
 html_theme = "alabaster"
 html_theme_options = {"description": "An anonymous remailer", "page_width": "60rem"}
 html_show_sourcelink = False
+
+man_pages = [("man/mixminion", "mixminion", "anonymous remailer", [author], 1)]

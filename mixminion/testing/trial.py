@@ -37,10 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def expand(name: str, without: Iterable[str]) -> Iterator[str]:
     """*name*, or when something below it is left out, the modules that stay."""
-    inner = [path for path in without if f"{path}.".startswith(f"{name}.")]
+    inner = [path for path in without if path.startswith(f"{name}.")]
+    if any(f"{name}.".startswith(f"{path}.") for path in without):
+        return
     if not inner:
         yield name
-    elif name not in inner:
+    else:
         for module in sorted(getModule(name).iterModules(), key=lambda module: module.name):
             yield from expand(module.name, inner)
 
