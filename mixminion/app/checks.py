@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from mixminion.app.init import ServerKeys
@@ -46,19 +46,22 @@ def settings(config: Config) -> list[Problem]:
 def files(config: Config) -> list[MixminionError]:
     """Files and folders that are missing or that others can reach."""
     keys = ServerKeys(config.home)
-    needed = [config.home, keys.folder, keys.identity_public, keys.signing]
+    needed = [config.home.resolve(), keys.folder, keys.identity_public, keys.signing]
     needed += [keys.link_certificate, keys.document_certificate]
     optional = [keys.identity, *keys.folder.glob("packet-*.key")]
     return [
-        *_wrong(needed, missing=True),
-        *_wrong(optional, missing=False),
+        *_wrong([Path(config.filename)], private.check_unchangeable),
+        *_wrong(needed, private.check),
+        *_wrong(optional, private.check, missing=False),
     ]
 
 
-def _wrong(paths: list[Path], *, missing: bool) -> Iterator[MixminionError]:
+def _wrong(
+    paths: Iterable[Path], check: Callable[[Path], None], *, missing: bool = True
+) -> Iterator[MixminionError]:
     for path in paths:
         try:
-            private.check(path)
+            check(path)
         except FileNotFoundError:
             if missing:
                 yield MissingFile(path=path)

@@ -10,7 +10,14 @@ from collections.abc import Sequence
 import click
 
 from mixminion.cli.lazy import LazyGroup
-from mixminion.errors import EX_SOFTWARE, EX_USAGE, MixminionError, render
+from mixminion.errors import (
+    EX_CANTCREAT,
+    EX_NOPERM,
+    EX_SOFTWARE,
+    EX_USAGE,
+    MixminionError,
+    render,
+)
 
 DEBUG = "MIXMINION_DEBUG"
 CONFIG = "MIXMINION_CONFIG"
@@ -61,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BROKEN_PIPE
     except MixminionError as error:
         return _told(error)
+    except OSError as error:
+        return _system(error)
     except Exception as error:
         return _unexpected(error)
     return result if isinstance(result, int) else 0
@@ -88,6 +97,16 @@ def _unexpected(error: Exception, sentence: str | None = None) -> int:
     else:
         click.echo("`mixminion --debug ...` shows where it happened.", err=True)
     return EX_SOFTWARE
+
+
+def _system(error: OSError) -> int:
+    """What a command did not foresee and the operating system refused."""
+    if error.filename is None:
+        return _unexpected(error)
+    _say(f"cannot use {os.fsdecode(error.filename)}: {error.strerror}")
+    if DEBUG in os.environ:
+        traceback.print_exception(error)
+    return EX_NOPERM if isinstance(error, PermissionError) else EX_CANTCREAT
 
 
 def _wrong_usage(error: click.ClickException) -> int:

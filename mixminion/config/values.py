@@ -60,6 +60,17 @@ text: Value[str] = Value("a text on one line", _line)
 lines: Value[str] = Value("a text; further lines begin with a blank", lambda text: text)
 
 
+def text_up_to(length: int) -> Value[str]:
+    """A text on one line of at most *length* characters."""
+
+    def parse(value: str) -> str:
+        if len(value) > length:
+            raise ValueError
+        return _line(value)
+
+    return Value(f"a text on one line, of at most {length} characters", parse)
+
+
 def choice(*words: str) -> Value[str]:
     """One of *words*."""
 

@@ -87,9 +87,14 @@ def check(path: Path) -> None:
     _check_one(path, os.lstat(path))
 
 
+def check_unchangeable(path: Path) -> None:
+    """Refuse a file that others may read but somebody else could change or replace."""
+    check_above(path)
+    _check_guarded(path.resolve(), os.stat(path))
+
+
 def check_above(path: Path) -> None:
     """Refuse *path* when somebody else could change one of the folders above it."""
-    ours = {0, os.geteuid()}
     lexical = Path(os.path.abspath(path))
     for folder in dict.fromkeys((*lexical.parents, *lexical.parent.resolve().parents)):
         try:
@@ -100,16 +105,19 @@ def check_above(path: Path) -> None:
             raise PrivateFileError(
                 path=folder, what="cannot be entered", command=f"ls -ld {_quoted(folder.parent)}"
             ) from error
-        if found.st_uid not in ours:
-            raise PrivateFileError(
-                path=folder, what="belongs to another user", command=_chown(folder)
-            )
-        if found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX:
-            raise PrivateFileError(
-                path=folder,
-                what="can be changed by other users",
-                command=f"chmod go-w {_quoted(folder)}",
-            )
+        _check_guarded(folder, found)
+
+
+def _check_guarded(path: Path, found: os.stat_result) -> None:
+    if found.st_uid not in {0, os.geteuid()}:
+        raise PrivateFileError(path=path, what="belongs to another user", command=_chown(path))
+    sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
+    if found.st_mode & 0o022 and not sticky:
+        raise PrivateFileError(
+            path=path,
+            what="can be changed by other users",
+            command=f"chmod go-w {_quoted(path)}",
+        )
 
 
 def _check_one(path: Path, found: os.stat_result) -> None:

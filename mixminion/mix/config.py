@@ -26,7 +26,7 @@ class ServerSection:
         values.nickname, doc="The server's name, unique in its network; senders write it in paths."
     )
     contact: str | None = option(
-        values.text, default=None, doc="How to reach the operator; published."
+        values.text_up_to(256), default=None, doc="How to reach the operator; published."
     )
     family: str | None = option(
         values.nickname,

@@ -9,10 +9,13 @@ import mixminion
 from mixminion import errors
 from mixminion.app import configuration
 from mixminion.config.schema import info
-from mixminion.mix.config import SECTIONS, IncomingSection, ServerSection
+from mixminion.exits.section import ExitSection
+from mixminion.mix.config import SECTIONS, DirectorySection, IncomingSection, ServerSection
 from mixminion.testing.cases import SyncTestCase
 
-DOC = Path(mixminion.__file__).parent.parent / "doc"
+ROOT = Path(mixminion.__file__).parent.parent
+DOC = ROOT / "doc"
+SAMPLE = ROOT / "contrib" / "initd" / "mixminiond.conf"
 
 
 class ReferenceTests(SyncTestCase):
@@ -36,6 +39,16 @@ class GuideTests(SyncTestCase):
         self.assertEqual(config[ServerSection].nickname, "example1")
         self.assertEqual(len(config[IncomingSection].addresses), 2)
         self.assertEqual(config.home, Path("/srv/mix"))
+
+    def test_sample(self):
+        """The sample is a good configuration, and the defaults it shows are the defaults."""
+        path = SAMPLE.absolute()
+        sample = path.read_text("utf-8")
+        written = configuration.read(sample, path)
+        shown = configuration.read(re.sub(r"(?m)^#(?=[a-z-]+ = |\[)", "", sample), path)
+        for section in set(SECTIONS) - {DirectorySection}:
+            self.assertEqual(written[section], shown[section])
+        self.assertEqual(list(shown.named(ExitSection)), ["smtp", "drop"])
 
     def test_exit_codes(self):
         """The page of exit codes has every code there is."""

@@ -84,6 +84,8 @@ class ErrorTests(SyncTestCase):
         for error, code, said in [
             (NoMail(who="you"), 75, ["mixminion: no mail for you"]),
             (RemoteError(code="x", sentence="busy", exit_code=73), 73, ["mixminion: busy"]),
+            (PermissionError(13, "Denied", "x"), 77, ["mixminion: cannot use x: Denied"]),
+            (OSError(28, "Disk full", b"x"), 73, ["mixminion: cannot use x: Disk full"]),
             (click.ClickException("no such thing"), 64, ["mixminion: no such thing"]),
             (click.Abort(), 130, []),
             (KeyboardInterrupt(), 130, []),
@@ -94,7 +96,7 @@ class ErrorTests(SyncTestCase):
 
     def test_faults(self):
         """A defect is a sentence too, and how to see more; code 70."""
-        for error in (Fault(), ZeroDivisionError("secret")):
+        for error in (Fault(), ZeroDivisionError("secret"), OSError(5, "secret")):
             self.failing(error)
             self.assertEqual(main.main([]), 70)
             self.assertEqual(len(self.said), 2)

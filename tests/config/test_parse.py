@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from mixminion.config import BadValue, ConfigErrors, option, parse, section, values
 from mixminion.errors import render
 from mixminion.testing.cases import SyncTestCase
@@ -145,6 +148,22 @@ class ParseTests(SyncTestCase):
         self.assertEqual([p.position.line for p in error.problems], [0, 2, 3, 4, 5, 6, 8])
         self.assertEqual(error.exit_code, 78)
         self.assertEqual(len(render(error).splitlines()), 8)
+
+    def test_anything(self):
+        """Whatever the text, it is a configuration or one ConfigErrors."""
+        pieces = ["[Node]", "[Ports]", "[Exit a]", "[Exit]", "name", "home", "listen", "relay",
+                  "module", "=", "\n", " ", ",", "smtp", "a", "1:2", "~", "\x00",
+                  "é", "[", "]"]  # fmt: skip
+
+        @settings(max_examples=150, deadline=None)
+        @given(st.lists(st.sampled_from(pieces), max_size=40))
+        def check(words: list[str]) -> None:
+            try:
+                read("".join(words))
+            except ConfigErrors as error:
+                self.assertTrue(error.problems)
+
+        check()
 
     def test_problem(self):
         """Who knows more than the file can point into it."""

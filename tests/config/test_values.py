@@ -11,6 +11,7 @@ from mixminion.util.hostport import HostPort
 
 GOOD: list[tuple[values.Value[Any], str, Any]] = [
     (values.text, "any text, [all] = of it", "any text, [all] = of it"),
+    (values.text_up_to(3), "äöü", "äöü"),
     (values.lines, "one\ntwo", "one\ntwo"),
     (values.boolean, "yes", True),
     (values.boolean, "no", False),
@@ -44,6 +45,7 @@ GOOD: list[tuple[values.Value[Any], str, Any]] = [
 BAD: list[tuple[values.Value[Any], str]] = [
     (values.text, ""),
     (values.text, "a\nb"),
+    (values.text_up_to(3), "abcd"),
     (values.boolean, "true"),
     (values.boolean, "Yes"),
     (values.integer(), "1.0"),

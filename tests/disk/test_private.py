@@ -140,6 +140,21 @@ class PrivateTests(SyncTestCase):
         self.folder.chmod(0o750)
         self.assertRaises(PrivateFileError, private.check, self.folder)
 
+    def test_unchangeable(self):
+        """What others may read, nobody else may change; a link to it is followed."""
+        path, link = self.folder / "conf", self.folder / "link"
+        private.write(path, b"x")
+        link.symlink_to(path)
+        for mode, good in [(0o644, True), (0o600, True), (0o664, False), (0o646, False)]:
+            path.chmod(mode)
+            for name in (path, link):
+                if good:
+                    private.check_unchangeable(name)
+                else:
+                    self.assertRaises(PrivateFileError, private.check_unchangeable, name)
+        path.chmod(0o1666)
+        self.assertRaises(PrivateFileError, private.check_unchangeable, path)
+
     def test_wrong_owner(self):
         """A file or a folder above it that belongs to somebody else is refused."""
         if os.geteuid() != 0:
