@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -122,6 +123,20 @@ class LinkTests(SyncTestCase):
                 self.assertTrue(first <= used + wrong <= last)
             for wrong in (-3600, 3600):
                 self.assertFalse(first <= used + wrong <= last)
+
+    def test_specification(self) -> None:
+        """The examples of doc/spec/mmtp.rst are what is issued, octet for octet."""
+        text = (Path(__file__).parents[2] / "doc/spec/mmtp.rst").read_text("utf-8")
+        words = "".join(line for line in text.splitlines() if line.startswith("    "))
+        examples = words.replace(" ", "")
+        made = certificates.issue_link(
+            SIGNING.private_bytes_raw(),
+            certificates.read_signing(certificates.load(signing_certificate())),
+            LINK.public_key().public_bytes_raw(),
+            NOW + DAY,
+        )
+        self.assertIn(signing_certificate().hex(), examples)
+        self.assertIn(made.hex(), examples)
 
     def test_der(self) -> None:
         """What is issued is DER that reads back to itself."""
