@@ -10,7 +10,7 @@ from typing import NamedTuple
 from mixminion.config import Config, ConfigErrors, parse
 from mixminion.config.reference import reference as key_reference
 from mixminion.config.schema import info
-from mixminion.errors import EX_CONFIG, OperatorError, UserError
+from mixminion.errors import EX_CONFIG, EX_NOPERM, OperatorError, UserError
 from mixminion.exits import registry
 from mixminion.exits.section import ExitSection
 from mixminion.mix.config import SECTIONS, LogSection, ServerSection
@@ -32,13 +32,24 @@ class NoConfiguration(OperatorError):
     exit_code = EX_CONFIG
 
 
+class ConfigurationClosed(OperatorError):
+    """The configuration file is another user's."""
+
+    code = "configuration-closed"
+    sentence = "the configuration {path} is not yours to read; run this as the server's user"
+    exit_code = EX_NOPERM
+
+
 def load(path: Path) -> Config:
     """Read and check the configuration at *path*, with the sections of every installed exit.
 
-    Raises :class:`NoConfiguration` and :class:`~mixminion.config.ConfigErrors`.
+    Raises :class:`NoConfiguration`, :class:`ConfigurationClosed` and
+    :class:`~mixminion.config.ConfigErrors`.
     """
     try:
         text = path.read_text("utf-8")
+    except PermissionError as error:
+        raise ConfigurationClosed(path=path) from error
     except OSError as error:
         raise NoConfiguration(path=path, reason=error.strerror) from error
     except UnicodeDecodeError as error:

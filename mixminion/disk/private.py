@@ -72,7 +72,7 @@ def read(path: Path) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as error:
-        _check_one(path, os.lstat(path))
+        _check_one(path, _look(path))
         raise PrivateFileError(
             path=path, what="cannot be opened", command=f"ls -ld {_quoted(path)}"
         ) from error
@@ -84,28 +84,30 @@ def read(path: Path) -> bytes:
 def check(path: Path) -> None:
     """Refuse a file or folder that is not private, as :func:`read` does, without opening it."""
     check_above(path)
-    _check_one(path, os.lstat(path))
+    _check_one(path, _look(path))
 
 
 def check_unchangeable(path: Path) -> None:
     """Refuse a file that others may read but somebody else could change or replace."""
     check_above(path)
-    _check_guarded(path.resolve(), os.stat(path))
+    _check_guarded(path.resolve(), _look(path.resolve()))
 
 
 def check_above(path: Path) -> None:
     """Refuse *path* when somebody else could change one of the folders above it."""
     lexical = Path(os.path.abspath(path))
     for folder in dict.fromkeys((*lexical.parents, *lexical.parent.resolve().parents)):
-        try:
-            found = os.stat(folder)
-        except FileNotFoundError:
-            continue
-        except PermissionError as error:
-            raise PrivateFileError(
-                path=folder, what="cannot be entered", command=f"ls -ld {_quoted(folder.parent)}"
-            ) from error
-        _check_guarded(folder, found)
+        with suppress(FileNotFoundError):
+            _check_guarded(folder, _look(folder.resolve()))
+
+
+def _look(path: Path) -> os.stat_result:
+    try:
+        return os.lstat(path)
+    except PermissionError as error:
+        raise PrivateFileError(
+            path=path.parent, what="cannot be entered", command=f"chmod u+x {_quoted(path.parent)}"
+        ) from error
 
 
 def _check_guarded(path: Path, found: os.stat_result) -> None:

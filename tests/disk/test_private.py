@@ -140,6 +140,21 @@ class PrivateTests(SyncTestCase):
         self.folder.chmod(0o750)
         self.assertRaises(PrivateFileError, private.check, self.folder)
 
+    def test_cannot_enter(self):
+        """A folder above that we may not enter is named, in one sentence."""
+        path = self.folder / "a" / "key"
+        private.make_folder(path.parent)
+        private.write(path, b"x")
+        self.folder.chmod(0o600)
+        self.addCleanup(self.folder.chmod, 0o700)
+        if os.geteuid() == 0:
+            os.seteuid(65534)
+            self.addCleanup(os.seteuid, 0)
+        for use in (private.read, private.check, private.check_unchangeable):
+            with self.assertRaises(PrivateFileError) as caught:
+                use(path)
+            self.assertIn(f"{self.folder} cannot be entered", render(caught.exception))
+
     def test_unchangeable(self):
         """What others may read, nobody else may change; a link to it is followed."""
         path, link = self.folder / "conf", self.folder / "link"
