@@ -143,6 +143,7 @@ class IExit(Interface):
 
     name = Attribute("The delivery name, as descriptors publish it and senders write it.")
     policy = Attribute("A :class:`DeliveryPolicy`.")
+    domain = Attribute("The right side of its Message-IDs; None for the server's own name.")
 
     def describe() -> Mapping[str, Any]:
         """Limits and policies for the descriptor: JSON values, ``module`` and

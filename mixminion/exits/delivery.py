@@ -39,7 +39,8 @@ ORPHAN_EXPIRY = 5 * 86_400.0
 
 @implementer(IDelivery)
 class Delivery:
-    """One lane of hand-overs for each exit.  *host_name* is the right side of Message-IDs."""
+    """One lane of hand-overs for each exit.  *host_name* is the right side of Message-IDs where an
+    exit has no domain of its own."""
 
     def __init__(
         self,
@@ -105,7 +106,8 @@ class Delivery:
         if refused is not None:
             return refused
         # The moment of release, never of arrival: it is what the world may know.
-        message_id = f"<{self._random.octets(16).hex()}@{self._host_name}>"
+        domain = module.domain or self._host_name
+        message_id = f"<{self._random.octets(16).hex()}@{domain}>"
         stored = Message(exit, recipients, content, surb_id, message_id, int(due))
         return Accepted(DESTINATION + exit.encode(), record.encode(stored))
 

@@ -26,6 +26,7 @@ class DropExit:
     def __init__(self, name: str, section: Section) -> None:
         self.name = name
         self.policy = section.policy
+        self.domain = None
 
     def describe(self) -> Mapping[str, Any]:
         """See :class:`IExit`."""

@@ -117,6 +117,7 @@ class SmtpExit:
     def __init__(self, name: str, section: Section, relay: Relay) -> None:
         self.name = name
         self.policy = section.policy
+        self.domain = section.domain
         self._section = section
         self._relay = relay
         self._codes: OrderedDict[str, dict[str, int]] = OrderedDict()

@@ -44,9 +44,7 @@ class Relay:
         timeouts: Timeouts,
     ) -> None:
         self._reactor = reactor
-        self._endpoint = HostnameEndpoint(
-            reactor, server.host, server.port, timeout=timeouts.connect
-        )
+        self._server = server
         self._hello = hello
         self._tls = tls
         self._tls_required = tls_required
@@ -103,7 +101,10 @@ class Relay:
         )
         opened: Deferred[None] = Deferred()
         self._opening[session] = opened
-        connecting = self._endpoint.connect(Factory.forProtocol(lambda: session))
+        endpoint = HostnameEndpoint(
+            self._reactor, self._server.host, self._server.port, timeout=self._timeouts.connect
+        )
+        connecting = endpoint.connect(Factory.forProtocol(lambda: session))
         self._connecting.add(connecting)
         try:
             await connecting

@@ -92,6 +92,7 @@ class ScriptedExit:
     ) -> None:
         self.name = name
         self.policy = POLICY
+        self.domain: str | None = None
         self.act = act
         self.seen: list[Message] = []
         self.refusal: str | None = None

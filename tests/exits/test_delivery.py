@@ -84,6 +84,12 @@ class AcceptTests(DeliveryCase):
         assert isinstance(accepted, Accepted)
         self.assertEqual(record.decode(accepted.record).date, 1_900_000_000)
 
+    def test_domain(self) -> None:
+        """An exit with a domain has it in its Message-IDs."""
+        self.exit.domain = "exit.test"
+        stored = record.decode(self.accepted().record)
+        self.assertTrue(stored.message_id.endswith("@exit.test>"))
+
     def test_message_ids_differ(self) -> None:
         """Two equal messages have two Message-IDs."""
         self.assertNotEqual(self.accepted().record, self.accepted().record)
