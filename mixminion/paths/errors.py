@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mixminion.errors import EX_UNAVAILABLE, UserError
+from mixminion.errors import EX_DATAERR, EX_UNAVAILABLE, UserError
 
 
 class BadPath(UserError):
@@ -79,6 +79,7 @@ class ExitTooSmall(UserError):
         "The message has {size} octets and the largest that an exit {exit!r} of the network takes"
         " is {most}; send a shorter one."
     )
+    exit_code = EX_DATAERR
 
 
 class NoPath(UserError):
