@@ -34,6 +34,7 @@ class KeyCare:
         self._store = store
         self._tagged: set[int] = set()
         self._timer: IDelayedCall | None = None
+        self._kept: tuple[int, ...] = ()
         self._stopped = False
         self.public: dict[int, bytes] = {}
 
@@ -65,8 +66,10 @@ class KeyCare:
 
     async def _look(self) -> None:
         now = self._clock.seconds()
-        self.public = await self._workers.make(self._periods.published(now))
         kept = self._periods.kept(now)
+        if kept == self._kept:
+            return
+        self.public = await self._workers.make(self._periods.published(now))
         await self._workers.keep(kept)
         ended = self._tagged - set(kept)
         for period in ended:
@@ -74,3 +77,4 @@ class KeyCare:
         if ended:
             log.info("Erased the packet keys of {count} ended key periods.", count=len(ended))
         self._tagged = set(kept)
+        self._kept = kept
