@@ -146,7 +146,7 @@ class DocumentCache:
         private.make_folder(self._folder)
         wanted = {_file(digest): digest for digest in documents.digests}
         for name, digest in wanted.items():
-            if not (self._folder / name).exists():
+            if self.keys(digest) is None:  # else it was written, or read, before
                 private.write(self._folder / name, documents.keys[digest])
         private.write(self._folder / CONSENSUS, documents.signed.octets)
         for path in self._folder.glob(KEYS + "*"):

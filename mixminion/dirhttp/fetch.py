@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.web.client import URI, Agent, HTTPConnectionPool, PartialDownloadError, readBody
@@ -107,10 +107,14 @@ class Fetcher:
         :raises FetchFailed: it does not, or not in time.
         """
         getting = Deferred.fromCoroutine(self._get(source, name, limit))
+        deadline = self._clock.seconds() + self._timeout
         try:
             return await getting.addTimeout(self._timeout, self._clock)
         except Exception as error:
-            raise FetchFailed(source=str(source), document=document, why=_why(error)) from None
+            # twisted.web wraps a cancellation in errors of its own, so the clock must tell.
+            late = self._clock.seconds() >= deadline
+            why = "no answer in time" if late else _why(error)
+            raise FetchFailed(source=str(source), document=document, why=why) from None
 
     async def _consensus(
         self,
@@ -183,8 +187,6 @@ def _why(error: Exception) -> str:
     match error:
         case WebError():
             return f"it answered {int(error.status)}"
-        case TimeoutError() | CancelledError():
-            return "no answer in time"
         case DNSLookupError():
             return "its name is not known"
         case ConnectError():

@@ -11,15 +11,15 @@ from typing_extensions import override
 
 from mixminion.interfaces import Clock
 
-IDLE = 60.0
-"""Seconds a connection may be silent between requests."""
+REQUEST = 60.0
+"""Seconds in which a request must have come whole, after the connection or the last one."""
 
 
 class QuietChannel(HTTPChannel):
     """One connection: a short header, a body no longer than its site allows, no log."""
 
     maxHeaders = 32
-    totalHeadersSize = 8192
+    totalHeadersSize = MAX_LENGTH = 8192
     site: QuietSite
     transport: Any
     _refused = False
@@ -43,6 +43,15 @@ class QuietChannel(HTTPChannel):
     def rawDataReceived(self, data: bytes) -> None:
         if not self._refused:
             super().rawDataReceived(data)
+
+    @override
+    def lineLengthExceeded(self, line: bytes) -> None:
+        # The base class asks the transport, which waits for a producer that never ends: us.
+        self.loseConnection()  # type: ignore[no-untyped-call]
+
+    @override
+    def resetTimeout(self) -> None:
+        """A header that comes octet by octet gets no more time than any other."""
 
     @override
     def timeoutConnection(self) -> None:
@@ -76,7 +85,7 @@ class QuietSite(server.Site):
 
     def __init__(self, resource: IResource, clock: Clock, *, longest_upload: int = 0) -> None:
         super().__init__(  # type: ignore[no-untyped-call]
-            resource, parsePOSTFormSubmission=False, reactor=clock, timeout=IDLE
+            resource, parsePOSTFormSubmission=False, reactor=clock, timeout=REQUEST
         )
         self.longest_upload = longest_upload
 
