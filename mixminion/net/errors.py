@@ -68,13 +68,6 @@ class BadCertificate(LinkRefused):
     )
 
 
-class NoCertificate(LinkRefused):
-    """A server that shows no certificate."""
-
-    code = "no-certificate"
-    sentence = "The other side showed no certificate; it is not a Mixminion server."
-
-
 class WrongProtocol(LinkRefused):
     """No application protocol in common."""
 

