@@ -148,6 +148,8 @@ class _X25519(Suite):
 
     @override
     def next_element(self, element: bytes, carried: bytes, seed: bytes) -> bytes:
+        # Never refused: the hop's own exchange showed that the point is not of low order, and a
+        # clamped scalar is a multiple of 8 below 8 times the order of curve or twist.
         return _blinding(seed).exchange(element)
 
 
