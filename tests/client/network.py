@@ -5,12 +5,15 @@ asks."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from twisted.internet import reactor as installed
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
+from mixminion import api
 from mixminion.counters import Counters
 from mixminion.crypto import kdf
 from mixminion.crypto import sign as ed25519
@@ -28,9 +31,11 @@ from mixminion.net.tls import server_tls
 from mixminion.payload import frame, message
 from mixminion.sphinx import geometry, suites
 from mixminion.sphinx.unwrap import Deliver, Relay, Unwrapper
+from mixminion.testing.cases import AsyncTestCase
 from mixminion.testing.directory import SignedDirectory, server_signer, sign_directory
 from mixminion.util.hostport import HostPort
 
+reactor: Any = installed
 GEOMETRY = geometry.default("xwing")
 DAY = 86_400
 SMTP = Exit(name="smtp", module="smtp", max_message=24_000)
@@ -116,12 +121,18 @@ class Shelf:
     descriptor: bytes | None = None
 
     def __init__(self) -> None:
-        self.signed: Any = None
+        self.asked = 0
+        self._signed: Any = None
         self._keys: dict[bytes, bytes] = {}
 
     def put(self, directory: SignedDirectory) -> None:
-        self.signed = SimpleNamespace(octets=directory.consensus)
+        self._signed = SimpleNamespace(octets=directory.consensus)
         self._keys.update(directory.keys)
+
+    @property
+    def signed(self) -> Any:
+        self.asked += 1
+        return self._signed
 
     def keys(self, digest: bytes) -> bytes | None:
         return self._keys.get(digest)
@@ -185,3 +196,27 @@ class Network:
                 return path, delays, message.parse(content)
             packet = answer.packet
             mix = next(each for each in self.mixes if each.node_id == answer.next)
+
+
+class NetworkCase(AsyncTestCase):
+    """A network on real sockets of this machine, and clients for it."""
+
+    timeout = 60
+
+    def setUp(self):
+        self.network = Network(reactor, self.listen)
+        self.network.sign(reactor.seconds() - 1000)
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir(0o700)
+        self.config = self.folder / "mixminion.conf"
+
+    def listen(self, host, factory):
+        port = reactor.listenTCP(0, factory, interface=host)
+        self.addCleanup(port.stopListening)
+        return port.getHost().port
+
+    def client(self, more="", sources=None):
+        self.config.write_text(self.network.config(more, sources))
+        client = api.Client(reactor, api.load_config(str(self.config)))
+        self.addCleanup(lambda: Deferred.fromCoroutine(client.close()))
+        return client

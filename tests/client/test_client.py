@@ -1,8 +1,5 @@
 import os
-from pathlib import Path
-from typing import Any
 
-from twisted.internet import reactor as installed
 from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 
 from mixminion import api
@@ -10,37 +7,10 @@ from mixminion.client import entries
 from mixminion.client.errors import MessageTooLarge
 from mixminion.dirhttp.errors import NothingFetched
 from mixminion.interfaces import Refusal
-from mixminion.testing.cases import AsyncTestCase
-from tests.client.network import Network
-
-reactor: Any = installed
+from tests.client.network import NetworkCase, reactor
 
 
-class RealCase(AsyncTestCase):
-    """A network on real sockets of this machine, and a client for it."""
-
-    timeout = 60
-
-    def setUp(self):
-        self.network = Network(reactor, self.listen)
-        self.network.sign(reactor.seconds() - 1000)
-        self.folder = Path(self.mktemp()).absolute()
-        self.folder.mkdir(0o700)
-
-    def listen(self, host, factory):
-        port = reactor.listenTCP(0, factory, interface=host)
-        self.addCleanup(port.stopListening)
-        return port.getHost().port
-
-    def client(self, more="", sources=None):
-        path = self.folder / "mixminion.conf"
-        path.write_text(self.network.config(more, sources))
-        client = api.Client(reactor, api.load_config(str(path)))
-        self.addCleanup(lambda: Deferred.fromCoroutine(client.close()))
-        return client
-
-
-class SendTests(RealCase):
+class SendTests(NetworkCase):
     """From an address and a text to a packet at its entry."""
 
     async def test_send(self):
@@ -98,7 +68,7 @@ class SendTests(RealCase):
         self.assertEqual(await client.waiting(), [])
 
 
-class NotHandedOverTests(RealCase):
+class NotHandedOverTests(NetworkCase):
     """What happens to a packet that its entry does not take."""
 
     def setUp(self):
@@ -153,7 +123,7 @@ class NotHandedOverTests(RealCase):
         self.assertEqual(self.network.arrived, [])
 
 
-class UpdateTests(RealCase):
+class UpdateTests(NetworkCase):
     """Fetching the directory and looking at it."""
 
     async def test_servers(self):
