@@ -237,7 +237,8 @@ class Session(smtp.ESMTPClient):
     @override
     def smtpState_msgSent(self, code: int, resp: bytes) -> None:
         assert self._envelope is not None
-        if self._sending and code in SUCCESS:
+        if code in SUCCESS and not self._sent:
+            # A mail is accepted by the answer to its end, and by nothing said before.
             self.abort("protocol")
             return
         answers = {name.decode("ascii"): at for name, at, _ in self.toAddressesResult}

@@ -8,8 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet import reactor as installed
 from twisted.internet.defer import DeferredList, ensureDeferred
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import PrivateCertificate
 from twisted.internet.task import deferLater
 from twisted.logger import globalLogPublisher
@@ -30,6 +33,14 @@ reactor: Any = installed
 
 CONTENT = (
     "Content-Type: text/plain; charset=utf-8\r\nSubject: secret\r\n\r\nGrüße\r\n.\r\n".encode()
+)
+
+
+PIECES = st.sampled_from(
+    [
+        *(b"\r", b"\n", b"\r\n", b" ", b"\t", b":", b"To: a", b"Bcc: eve", b"Subject: ", b"\0"),
+        *(b"\xff", b"content-type: multipart/x", b"Message-ID: <x>", b"." * 3, b"x" * 999),
+    ]
 )
 
 
@@ -224,6 +235,8 @@ class AnswerTests(SmtpCase):
             ("recipient", 450, ("temporary", "smtp-450")),
             ("recipient", 550, ("permanent", "smtp-550")),
             ("recipient", 421, ("unreachable", "smtp-421")),
+            ("mail", 251, ("unreachable", "protocol")),
+            ("data", 250, ("unreachable", "protocol")),
             ("data", 451, ("temporary", "smtp-451")),
             ("data", 554, ("permanent", "smtp-554")),
             ("end", 452, ("temporary", "smtp-452")),
@@ -316,6 +329,45 @@ class AnswerTests(SmtpCase):
         self.assertEqual(kind(outcome), ("unreachable", "dns"))
 
 
+class Junk(Protocol):
+    """Says one thing and waits."""
+
+    def connectionMade(self) -> None:
+        assert isinstance(self.factory, JunkFactory) and self.transport is not None
+        self.transport.write(self.factory.octets)
+
+
+class JunkFactory(Factory):
+    noisy = False
+    protocol = Junk
+    octets = b""
+
+
+class JunkTests(SmtpCase):
+    async def test_no_smtp(self) -> None:
+        """Whatever a server says instead of SMTP, the attempt ends with a word, and nothing of
+        what it said is logged."""
+        factory = JunkFactory()
+        port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        for octets, word in (
+            (b"HTTP/1.1 400 scripted\r\n\r\n", "protocol"),
+            (b"\x16\x03\x01scripted\r\n", "protocol"),
+            (b"\xff\r\n", "protocol"),
+            (b"220-scripted\r\n" * 10_000, "protocol"),
+            (b"2" * 100_000, "protocol"),
+            (b"220 a\r\n" * 3, "protocol"),
+            (b"220 a\r\n250 b\r\n250 c\r\n250 d\r\n250 e\r\n", "protocol"),
+            (b"220 a\r\n250 b\r\n250 c\r\n250 d\r\n354 e\r\n250 f\r\n", "protocol"),
+            (b"220 a\r\n250 b\r\n999 c\r\n", "smtp-999"),
+            (b"", "timeout"),
+        ):
+            factory.octets = octets
+            outcome = await self.exit(port=port.getHost().port, timeout=0.2).deliver(message())
+            self.assertNotEqual(outcome.kind, OutcomeKind.DELIVERED)
+            self.assertEqual(outcome.reason, word, octets[:40])
+
+
 class TlsTests(SmtpCase):
     def setUp(self) -> None:
         super().setUp()
@@ -406,6 +458,19 @@ class CheckTests(SyncTestCase):
             self.assertEqual(exit.check(recipients, content, False), expected, content[:40])
         self.assertIsNone(exit.check(bob, b"\xff\0" * 100, True))
         self.assertEqual(exit.check(bob * 2, b"", True), "too-many-recipients")
+
+    @settings(max_examples=300, deadline=None)
+    @given(st.lists(PIECES).map(b"".join) | st.binary(), st.lists(st.text(max_size=30), max_size=3))
+    def test_any_octets(self, content: bytes, recipients: list[str]) -> None:
+        """Whatever a sender wrote, there is a word for it or a mail that can be made: never an
+        exception."""
+        exit = self.exit()
+        exit.check(recipients, content, False)
+        if exit.check(["bob@example.test"], content, False) is None:
+            octets = exit._mail(message(content)).octets()
+            head = octets.partition(b"\r\n\r\n")[0].lower()
+            self.assertEqual(head.count(b"\nmessage-id: "), 1)
+            self.assertNotIn(b"\nbcc:", head)
 
     def test_describe(self) -> None:
         """What the descriptor says."""
