@@ -23,6 +23,7 @@ CLOCKS = {
     "mixminion/cli/server_init.py": "dates the first certificates; runs no reactor",
     "mixminion/cli/waiting.py": "waits for another process; runs no reactor",
     "mixminion/testing/network.py": "waits for processes; runs no reactor",
+    "mixminion/testing/demo.py": "says how long it took; runs no reactor",
 }
 DICE = {
     "mixminion/crypto/rng.py": "the generator that everybody else is given",

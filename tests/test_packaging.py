@@ -43,9 +43,11 @@ class PluginTests(SyncTestCase):
 
 
 class NewsTests(SyncTestCase):
+    others = ("README.rst", "template.rst")
+
     def test_fragments(self) -> None:
         """Every news fragment has a name that towncrier takes, and one or two sentences."""
-        fragments = [p for p in (ROOT / "newsfragments").iterdir() if p.name != "README.rst"]
+        fragments = [p for p in (ROOT / "newsfragments").iterdir() if p.name not in self.others]
         for fragment in fragments:
             name = r"[a-z0-9-]+\.(feature|bugfix|removal|doc|misc)(\.\d+)?\.rst"
             self.assertRegex(fragment.name, f"^{name}$")
