@@ -286,6 +286,18 @@ class ReadingTests(NetworkCase):
         self.assertEqual(self.events.codes, [])
         self.assertEqual(len(self.server.sessions), 1)
 
+    def test_closing_is_read(self) -> None:
+        """One that reads again after we closed sees everything, and its close is seen."""
+        self.flood()
+        stopped = self.server.stop()
+        assert self.client.transport is not None
+        self.client.transport.resumeProducing()  # type: ignore[attr-defined]
+        self.clock.advance(2)
+        self.successResultOf(stopped)
+        self.assertEqual(answers(self.client.octets)[-1][:2], (Kind.CLOSING, Closing.STOPPING))
+        assert self.client.end is not None
+        self.assertTrue(self.client.end.check(ConnectionDone))
+
     def test_stop_cuts_them_off(self) -> None:
         """stop() does not wait for a client that does not read."""
         self.flood()

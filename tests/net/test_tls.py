@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from OpenSSL import SSL
 from OpenSSL._util import lib
 from twisted.internet.interfaces import (
@@ -17,6 +19,7 @@ from zope.interface.verify import verifyObject
 
 from mixminion.errors import render
 from mixminion.net import errors
+from mixminion.net.certificates import issue_link, load, read_signing
 from mixminion.net.refusals import translate
 from mixminion.net.tls import (
     CLASSICAL,
@@ -180,6 +183,8 @@ class ResumptionTests(TLSCase):
         self.assertEqual(handshake(again, server), (None, None))
         self.assertEqual(peer_identity(Handle(again)), self.listener.public)
         for end in (again, server):
+            cache: Any = end.get_context()
+            self.assertEqual(cache.get_session_cache_mode(), SSL.SESS_CACHE_OFF)
             self.assertEqual(lib.SSL_session_reused(end._ssl), 0)
 
     def test_the_test_can_fail(self) -> None:
@@ -286,6 +291,25 @@ class RefusedTests(TLSCase):
         client, server = self.client(), SSL.Connection(context)
         for error in handshake(client, server):
             self.assertIsInstance(error, SSL.Error)
+        self.assertIsInstance(client.refusal, errors.BadCertificate)
+
+    def test_link_certificate_that_outlives_its_issuer(self) -> None:
+        """A link certificate valid beyond the signing certificate's dates is refused."""
+        now = NOW + 10 * DAY
+        self.clock.advance(10 * DAY)
+        real = Party(self.clock, now - 60 * DAY, now + 600)
+        signing = load(real.certificate)
+        longer = replace(read_signing(signing), not_after=now + DAY)
+        link = Ed25519PrivateKey.generate()
+        der = issue_link(
+            real.signing.private_bytes_raw(), longer, link.public_key().public_bytes_raw(), now
+        )
+        context: Any = SSL.Context(SSL.TLS_METHOD)
+        context.use_privatekey(link)
+        context.use_certificate(load(der))
+        context.add_extra_chain_cert(signing)
+        client = self.client(expected_identity=real.public)
+        handshake(client, SSL.Connection(context))
         self.assertIsInstance(client.refusal, errors.BadCertificate)
 
     def test_wrong_protocol(self) -> None:
