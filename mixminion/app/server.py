@@ -37,8 +37,10 @@ from mixminion.crypto import kdf
 from mixminion.crypto.rng import SystemRandom
 from mixminion.directory.view import View
 from mixminion.dirhttp.cache import DocumentCache
+from mixminion.dirhttp.fetch import Fetcher
 from mixminion.dirhttp.resource import resource
 from mixminion.dirhttp.site import QuietSite
+from mixminion.dirhttp.sources import Source, dial
 from mixminion.disk import private
 from mixminion.disk.lock import HomeLock
 from mixminion.errors import EX_CONFIG, MixminionError, OperatorError, render
@@ -50,6 +52,7 @@ from mixminion.mix.config import (
     OutgoingSection,
     ServerSection,
 )
+from mixminion.mix.documents import Documents
 from mixminion.mix.server import MixServer, Surroundings
 from mixminion.mix.workers import WorkerProcesses
 from mixminion.net import listeners
@@ -138,6 +141,14 @@ class ServerService(Service):
         self._exits = exits(config, reactor, self._random)
         self._workers = self._processes(credentials, keys, view)
         self.server = self._compose(credentials, view)
+        self._documents = Documents(
+            clock=reactor,
+            random=self._random,
+            cache=self._cache,
+            fetcher=Fetcher(reactor, dial(reactor, reactor), self._random),
+            sources=[Source.parse(source) for source in directory.sources],
+            adopt=self.server.adopt,
+        )
         self._control = ControlServer(
             config[ServerSection].control,
             {"status": self._status, "stop": self._stop},
@@ -208,6 +219,7 @@ class ServerService(Service):
     def startService(self) -> None:
         """Take up what is stored."""
         Service.startService(self)
+        self._documents.start()
         log.info(
             "Mixminion {version}, configuration {file}.",
             version=__version__,
@@ -224,6 +236,7 @@ class ServerService(Service):
         return Deferred.fromCoroutine(self._end())
 
     async def _end(self) -> None:
+        self._documents.stop()
         await self.server.stop()
         await self._control.stop()
         self._lock.release()

@@ -24,6 +24,7 @@ from mixminion.mix.periods import KeyPeriods
 from mixminion.mix.pool import Pool
 from mixminion.mix.slots import BATCH
 from mixminion.mix.workers import DIED, WorkerFailed, Workers
+from mixminion.sphinx.errors import Reason
 from mixminion.sphinx.unwrap import Deliver, Relay, Reply
 from mixminion.store import REPLAY, Pooled, Step, Store, Verdict
 
@@ -150,7 +151,7 @@ class Pipeline:
             return Step(incoming)
         result = answer.result
         if result.delay_ms > self._cap_ms:
-            self._counters.add("drop-delay")
+            self._counters.add("drop-" + Reason.DELAY)
             return Step(incoming)
         due = now + result.delay_ms / 1000
         accepted = self._accept(result, due)

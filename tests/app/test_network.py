@@ -1,0 +1,100 @@
+"""Real processes: what a person would do with a network, and what may happen to it."""
+
+import time
+from collections import Counter
+from email import message_from_bytes
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.threads import deferToThread
+
+from mixminion import api
+from mixminion.testing.cases import AsyncTestCase
+from mixminion.testing.network import LocalNetwork, NetworkError, wait_until
+
+TOGETHER = 50
+"""Mails that the client sends at once."""
+
+
+def read(network: LocalNetwork) -> list[Message]:
+    """The mails that have arrived."""
+    return [message_from_bytes(path.read_bytes()) for path in network.mails()]
+
+
+class NetworkTests(AsyncTestCase):
+    """Five mixes, two of them exits, and an SMTP server, all processes of their own."""
+
+    timeout = 240
+
+    async def setUp(self) -> None:
+        self.network = LocalNetwork(Path(self.mktemp()))
+        await deferToThread(self.network.make)
+        self.addCleanup(deferToThread, self.network.stop)
+        await deferToThread(self.network.start)
+        self.client = api.Client(reactor, api.load_config(str(self.network.client_config)))
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.client.close()))
+
+    async def test_kill_every_server_in_turn_while_mails_are_on_their_way(self) -> None:
+        """1,000 mails: all arrive, none under two Message-IDs."""
+        count = 1000
+        sending = Deferred.fromCoroutine(self._send(count))
+        for mix in self.network.mixes:
+            await deferToThread(mix.kill)
+            await deferToThread(mix.start)
+        await sending
+        await self._flush()
+        await deferToThread(wait_until, lambda: self._texts() >= count, 120.0, "mail is missing")
+        mails = read(self.network)
+        texts = {str(mail.get_payload()) for mail in mails}
+        ids = Counter(str(mail["Message-ID"]) for mail in mails)
+        self.assertEqual((len(texts), len(ids)), (count, count))
+        # What an exit was handing over when it was killed may come again, under the same ID.
+        self.assertLessEqual(len(mails) - count, 2 * 4)
+        self.assertEqual(await self._left(), 0)
+
+    async def _send(self, count: int) -> None:
+        """Send *count* mails, several at a time; those that are not handed over are kept."""
+
+        async def send_one(n: int) -> None:
+            try:
+                await self.client.send("bob@example.test", b"mail %d" % n, subject="Many")
+            except api.NotHandedOver:
+                pass
+
+        for first in range(0, count, TOGETHER):
+            numbers = range(first, min(first + TOGETHER, count))
+            sends = [Deferred.fromCoroutine(send_one(n)) for n in numbers]
+            await DeferredList(sends, fireOnOneErrback=True)
+
+    async def _flush(self) -> None:
+        """Hand over what is kept."""
+        for _ in range(20):
+            if not await self.client.waiting():
+                return
+            try:
+                await self.client.flush()
+            except api.NotHandedOver:
+                pass
+        self.assertEqual(len(await self.client.waiting()), 0)
+
+    def _texts(self) -> int:
+        return len({str(mail.get_payload()) for mail in read(self.network)})
+
+    async def _left(self) -> int:
+        """Packets and messages that the mixes still hold."""
+
+        def held(mix: Any) -> int:
+            store = mix.ask("status")["store"]
+            return int(store["incoming"]) + int(store["pooled"])
+
+        def count() -> int:
+            return sum(held(mix) for mix in self.network.mixes)
+
+        try:
+            await deferToThread(wait_until, lambda: count() == 0, 60.0, "left")
+        except NetworkError:
+            pass
+        return await deferToThread(count)
