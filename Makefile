@@ -44,6 +44,7 @@ types: .venv/.dev
 
 docs: .venv/.dev
 	$(BIN)/sphinx-build -q -W --keep-going -b html doc build/docs
+	$(BIN)/sphinx-build -q -W --keep-going -b man doc build/man
 
 news: .venv/.dev
 	$(BIN)/towncrier build --draft
@@ -57,7 +58,7 @@ clean:
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "Mixminion needs Python 3.11 or newer: make PYTHON=/path/to/python3"; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .venv/.test .venv/.dev: .venv/.%: setup.cfg pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
