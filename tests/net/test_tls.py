@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from OpenSSL import SSL
 from OpenSSL._util import lib
@@ -45,6 +46,16 @@ class Handle:
 
     def getHandle(self) -> Any:
         return self._connection
+
+
+def showing(key: Any, *chain: Any) -> Any:
+    """A server that shows this chain for this key, whatever it is."""
+    context: Any = SSL.Context(SSL.TLS_METHOD)
+    context.use_privatekey(key)
+    context.use_certificate(chain[0])
+    for certificate in chain[1:]:
+        context.add_extra_chain_cert(certificate)
+    return SSL.Connection(context)
 
 
 class TLSCase(SyncTestCase):
@@ -261,34 +272,24 @@ class RefusedTests(TLSCase):
 
     def test_listener_without_our_certificate(self) -> None:
         """A chain of one, as any web server has it, is not a Mixminion server's."""
-        context: Any = SSL.Context(SSL.TLS_METHOD)
         link = self.listener.credentials.current()
-        context.use_privatekey(link.private)
-        context.use_certificate(link.certificate)
-        self.assert_refused(
-            self.client(), SSL.Connection(context), errors.BadCertificate, errors.RefusedAsStranger
-        )
+        server = showing(link.private, link.certificate)
+        self.assert_refused(self.client(), server, errors.BadCertificate, errors.RefusedAsStranger)
 
-    def test_long_chain(self) -> None:
-        """A chain of three is not ours either."""
-        context: Any = SSL.Context(SSL.TLS_METHOD)
+    def test_further_certificate(self) -> None:
+        """A further certificate that is no part of the chain is ignored."""
         link = self.listener.credentials.current()
-        context.use_privatekey(link.private)
-        context.use_certificate(link.certificate)
-        context.add_extra_chain_cert(link.signing)
-        context.add_extra_chain_cert(self.dialler.credentials.current().signing)
-        client, server = self.client(), SSL.Connection(context)
-        self.assertEqual(handshake(client, server), (None, None))  # it is not part of the chain
+        other = self.dialler.credentials.current().signing
+        server = showing(link.private, link.certificate, link.signing, other)
+        client = self.client()
+        self.assertEqual(handshake(client, server), (None, None))
         self.assertEqual(peer_identity(Handle(client)), self.listener.public)
 
     def test_link_certificate_of_another_issuer(self) -> None:
         """A link certificate that somebody else's signing key issued is refused."""
-        context: Any = SSL.Context(SSL.TLS_METHOD)
         theirs = self.dialler.credentials.current()
-        context.use_privatekey(theirs.private)
-        context.use_certificate(theirs.certificate)
-        context.add_extra_chain_cert(self.listener.credentials.current().signing)
-        client, server = self.client(), SSL.Connection(context)
+        ours = self.listener.credentials.current().signing
+        client, server = self.client(), showing(theirs.private, theirs.certificate, ours)
         for error in handshake(client, server):
             self.assertIsInstance(error, SSL.Error)
         self.assertIsInstance(client.refusal, errors.BadCertificate)
@@ -304,13 +305,45 @@ class RefusedTests(TLSCase):
         der = issue_link(
             real.signing.private_bytes_raw(), longer, link.public_key().public_bytes_raw(), now
         )
-        context: Any = SSL.Context(SSL.TLS_METHOD)
-        context.use_privatekey(link)
-        context.use_certificate(load(der))
-        context.add_extra_chain_cert(signing)
         client = self.client(expected_identity=real.public)
-        handshake(client, SSL.Connection(context))
+        handshake(client, showing(link, load(der), signing))
         self.assertIsInstance(client.refusal, errors.BadCertificate)
+
+    def test_forged_link_certificate(self) -> None:
+        """A link certificate that names the right issuer and is signed by somebody else."""
+        signing = load(self.listener.certificate)
+        link = Ed25519PrivateKey.generate()
+        der = issue_link(
+            self.dialler.signing.private_bytes_raw(),
+            read_signing(signing),
+            link.public_key().public_bytes_raw(),
+            NOW,
+        )
+        client = self.client()
+        handshake(client, showing(link, load(der), signing))
+        self.assertIsInstance(client.refusal, errors.BadCertificate)
+        self.assertIsNone(client.peer_identity)
+
+    def test_link_key_certifies_nobody(self) -> None:
+        """Who has got hold of a link key cannot issue with it, not even where nothing is
+        pinned."""
+        stolen = self.listener.credentials.current()
+        link = Ed25519PrivateKey.generate()
+        issuer = stolen.certificate
+        builder = (
+            x509.CertificateBuilder()
+            .issuer_name(issuer.subject)
+            .subject_name(x509.Name([]))
+            .public_key(link.public_key())
+            .serial_number(1)
+            .not_valid_before(issuer.not_valid_before_utc)
+            .not_valid_after(issuer.not_valid_after_utc)
+        )
+        certificate = builder.sign(stolen.private, None)
+        client = self.client(expected_identity=None)
+        handshake(client, showing(link, certificate, issuer))
+        self.assertIsInstance(client.refusal, errors.BadCertificate)
+        self.assertIsNone(client.peer_identity)
 
     def test_wrong_protocol(self) -> None:
         """No ALPN in common: both ends know."""
