@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Annotated, Any, Self
 
 import msgspec
@@ -68,12 +68,43 @@ def allowed(rules: Iterable[Rule], place: HostPort) -> bool:
 
 
 def check_addresses(addresses: Iterable[HostPort]) -> None:
-    """ValueError unless each is as :meth:`HostPort.parse` reads it, with a port, and none twice."""
+    """ValueError unless each is as :meth:`HostPort.parse` reads it, with a port, and none twice.
+
+    ``::ffff:192.0.2.1`` is the IPv4 address and nothing else (and Python's releases write it
+    in two ways).
+    """
     seen = set()
     for place in addresses:
         if place.port == 0 or place in seen or HostPort.parse(str(place)) != place:
             raise ValueError("an address is not written as it must be, or stands there twice")
+        if isinstance(place.address, IPv6Address) and place.address.ipv4_mapped is not None:
+            raise ValueError("an IPv4 address is written as one of IPv6")
         seen.add(place)
+
+
+# Written out, because everybody must choose among the same servers, and the standard
+# library's notion of a global address differs from release to release.
+_NOT_PUBLIC = tuple(
+    map(
+        IPv4Network,
+        (
+            "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+            "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3",
+        ),
+    )
+)  # fmt: skip
+_PUBLIC = IPv6Network("2000::/3")
+
+
+def is_public(place: HostPort) -> bool:
+    """Whether everybody can reach *place*, as far as its address tells; a name may be anything."""
+    match place.address:
+        case None:
+            return True
+        case IPv4Address() as four:
+            return not any(four in network for network in _NOT_PUBLIC)
+        case six:
+            return six in _PUBLIC
 
 
 def check_exits(exits: Iterable[Exit]) -> None:

@@ -14,6 +14,7 @@ from mixminion.directory.errors import (
 )
 from mixminion.directory.keydoc import NAME, KeyDocument
 from mixminion.directory.parameters import SUITES, PacketGeometry, Parameters
+from mixminion.directory.parts import is_public
 from mixminion.util import times
 
 
@@ -129,7 +130,7 @@ SignedConsensus`, key documents by the digests it lists.
             and server.usable_from <= now
             and not server.insecure
             and bool(server.addresses)
-            and (self.test_network or _public(server))
+            and (self.test_network or all(map(is_public, server.addresses)))
             and self.has_key(server.identity, period)
         )
 
@@ -137,8 +138,3 @@ SignedConsensus`, key documents by the digests it lists.
         if period not in self._keys:
             raise KeysMissing(period=period)
         return self._keys[period]
-
-
-def _public(server: Server) -> bool:
-    """Whether everybody can reach all its addresses."""
-    return all(place.address is None or place.address.is_global for place in server.addresses)

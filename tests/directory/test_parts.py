@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mixminion.directory.parts import Exit, Rule, allowed, check_addresses, check_exits
+from mixminion.directory.parts import Exit, Rule, allowed, check_addresses, check_exits, is_public
 from mixminion.testing.cases import SyncTestCase
 from mixminion.util.hostport import HostPort
 
@@ -67,6 +67,33 @@ class AddressTests(SyncTestCase):
             [HostPort("A.example", 1)],
             [HostPort("", 1)],
             [HostPort("a:1", 1)],
+            [HostPort("::ffff:102:304", 1)],
+            [HostPort("::ffff:1.2.3.4", 1)],
             [one, one],
         ):
             self.assertRaises(ValueError, check_addresses, places)
+
+    def test_public(self):
+        """Private, shared, link-local, loopback and multicast addresses are not public."""
+        for host, public in (
+            ("9.9.9.9", True),
+            ("0.0.0.0", False),
+            ("10.255.255.255", False),
+            ("11.0.0.0", True),
+            ("100.64.0.1", False),
+            ("127.1.0.1", False),
+            ("169.254.1.1", False),
+            ("172.31.255.255", False),
+            ("172.32.0.0", True),
+            ("192.168.1.1", False),
+            ("224.0.0.1", False),
+            ("255.255.255.255", False),
+            ("2620:fe::fe", True),
+            ("3fff::1", True),
+            ("::1", False),
+            ("fc00::1", False),
+            ("fe80::1", False),
+            ("ff02::1", False),
+            ("mix.example", True),
+        ):
+            self.assertEqual(is_public(HostPort(host, 1)), public, host)
