@@ -7,7 +7,9 @@ not sent again.
 
 from __future__ import annotations
 
+import hashlib
 import re
+from functools import lru_cache
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
@@ -18,7 +20,6 @@ from twisted.web.server import NOT_DONE_YET, Request
 from typing_extensions import override
 from zope.interface import implementer
 
-from mixminion.crypto import kdf
 from mixminion.directory.checks import SignedConsensus
 from mixminion.interfaces import Clock
 
@@ -65,7 +66,7 @@ class DocumentsResource(Resource):
         octets = self._find(request.path)
         if octets is None:
             return _plain(request, http.NOT_FOUND)
-        if request.setETag(b'"%b"' % kdf.sha256(octets).hex().encode("ascii")) is http.CACHED:
+        if request.setETag(_tag(octets)) is http.CACHED:
             return b""
         request.setHeader(b"Content-Type", b"application/json")
         request.setHeader(b"Content-Length", b"%d" % len(octets))
@@ -84,6 +85,12 @@ class DocumentsResource(Resource):
             return self._cache.descriptor
         keys = _KEYS.fullmatch(name)
         return None if keys is None else self._cache.keys(bytes.fromhex(keys[1].decode("ascii")))
+
+
+@lru_cache(maxsize=4)
+def _tag(octets: bytes) -> bytes:
+    """The ETag of a document; a large one is not digested for every request."""
+    return b'"%b"' % hashlib.sha256(octets).hexdigest().encode("ascii")
 
 
 def _plain(request: Request, code: int) -> bytes:
