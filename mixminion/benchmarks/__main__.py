@@ -53,9 +53,8 @@ def main() -> None:
     known = {name for names in ROOMS.values() for name in names}
     unknown = set(asked.names) - known
     if unknown:
-        parser.error(
-            f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}"
-        )
+        there = ", ".join(sorted(known))
+        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {there}")
     rows: list[Row] = []
     for room, names in ROOMS.items():
         if asked.names and not set(asked.names) & set(names):

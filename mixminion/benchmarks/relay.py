@@ -9,12 +9,8 @@ contents are counted at the end.
 
 from __future__ import annotations
 
-import json
 import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,25 +53,35 @@ class Drain:
         return succeed(None)
 
 
-async def sink(reactor: Any, home: str, address: str, count: str) -> None:
-    """Listen until all have come, and a moment longer for the last answers to arrive."""
+def listen(reactor: Any, home: str, address: str, intake: IIntake) -> Callable[[], Awaitable[None]]:
+    """Be the server whose keys are in *home*; what ends it again."""
     keys = ServerKeys(Path(home))
     credentials = LinkCredentials(
         keys.read_identity(), keys.read_signing(), private.read(keys.link_certificate), reactor
     )
-    drain = Drain(int(count))
     counters = Counters()
-    sessions = MMTPServerFactory(drain, reactor, PACKET, WINDOW, counters)
+    sessions = MMTPServerFactory(intake, reactor, PACKET, WINDOW, counters)
     factory = link_factory(
         server_tls(credentials, [ALPN], reactor), {ALPN: sessions}, reactor, counters
     )
     listener = Listener(reactor, [HostPort.parse(address)], factory)
     listener.startService()
+
+    async def stop() -> None:
+        await listener.stopService()
+        await sessions.stop()
+
+    return stop
+
+
+async def sink(reactor: Any, home: str, address: str, count: str) -> None:
+    """Listen until all have come, and a moment longer for the last answers to arrive."""
+    drain = Drain(int(count))
+    stop = listen(reactor, home, address, drain)
     print("listening", flush=True)
     await drain.complete
     await task.deferLater(reactor, 1.0)
-    await listener.stopService()
-    await sessions.stop()
+    await stop()
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class NetworkTests(AsyncTestCase):
 
     timeout = 240
 
-    async def setUp(self) -> None:
+    async def setUp(self) -> None:  # type: ignore[override]
         self.network = LocalNetwork(Path(self.mktemp()))
         await deferToThread(self.network.make)
         self.addCleanup(deferToThread, self.network.stop)
