@@ -104,10 +104,15 @@ class InlineExecutor(Executor):
     @override
     def stop(self) -> Deferred[None]:
         stopped: Deferred[None] = Deferred()
-        self._clock.callLater(0, stopped.callback, None)
+        self._clock.callLater(0, self._end, stopped)
         return stopped
 
     def _run(self) -> None:
         jobs, self._jobs = self._jobs, []
-        self._perform(jobs)
-        self._deliver(jobs)
+        if jobs:
+            self._perform(jobs)
+            self._deliver(jobs)
+
+    def _end(self, stopped: Deferred[None]) -> None:
+        self._run()
+        stopped.callback(None)

@@ -45,7 +45,6 @@ class Spool:
         self._left = 0
         self._databases: Databases | None = None
         self._environment: lmdb.Environment | None = None
-        _make_private(path)
         self._open()
 
     def close(self) -> None:
@@ -59,6 +58,7 @@ class Spool:
 
     def _open(self) -> lmdb.Environment:
         try:
+            _make_private(self._path)
             self._environment = lmdb.open(
                 os.fspath(self._path), map_size=self._map_size, max_dbs=DATABASES_MAX, mode=0o600
             )
@@ -70,7 +70,7 @@ class Spool:
             ):
                 raise StoreDamaged(path=self._path, problem="it is not an LMDB file") from error
             if isinstance(error, lmdb.Error | OSError):
-                raise StoreUnusable(path=self._path, problem=error) from error
+                raise StoreUnusable(path=self._path, problem=str(error)) from error
             raise
         return self._environment
 
@@ -122,9 +122,9 @@ class Spool:
             self._together([job])
         except lmdb.PanicError as error:  # LMDB wants to be opened again
             self.close()
-            job.error = StoreError(problem=error)
+            job.error = StoreError(problem=str(error))
         except (lmdb.Error, OSError, StoreUnusable) as error:
-            job.error = StoreError(problem=error)
+            job.error = StoreError(problem=str(error))
         except Exception as error:
             job.error = error
 

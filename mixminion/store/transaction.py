@@ -75,6 +75,7 @@ class Transaction:
         self._databases = databases
         self._room = room
         self._pool = txn.cursor(db=databases.pool)
+        self._full = False
         self.last = last
         self.left = left
 
@@ -92,9 +93,10 @@ class Transaction:
 
     def barrier(self, _: None = None) -> None:
         """Padding's part: refused exactly when a packet in its place would be."""
-        if self.left <= 0:
+        if self.left <= 0 and not self._full:
             self.left = self._room.left(self.used())
-        if self.left <= 0:
+            self._full = self.left <= 0
+        if self._full:
             raise StoreFull
 
     # -- incoming to pool ------------------------------------------------------------------

@@ -10,7 +10,6 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import lmdb
@@ -28,7 +27,7 @@ class OpenTests(StoreCase):
         """0600 in 0700 whatever the umask, and writable at once under the strangest."""
         for umask in (0o000, 0o077, 0o777):
             with self.subTest(umask=umask):
-                self.path = Path(tempfile.mkdtemp()) / "store"
+                self.path = self.path.parent / f"store-{umask:o}"
                 old = os.umask(umask)
                 try:
                     store = self.open()
