@@ -33,6 +33,7 @@ SignedConsensus`, key documents by the digests it lists.
         self._by_node = {server.node_id: server for server in consensus.servers}
         self._by_name = {server.nickname.lower(): server for server in consensus.servers}
         self._keys: dict[int, dict[bytes, bytes]] = {}
+        self._usable: dict[int, list[Server]] = {}  # by key period, whatever usable-from says
         for document in keys:
             period = self._periods.get(document.period)
             if period is None or period.geometry.suite != document.suite:
@@ -123,11 +124,19 @@ SignedConsensus`, key documents by the digests it lists.
             name = server.nickname if server is not None else identity.hex()[:8]
             raise NoPacketKey(server=name, period=period) from None
 
-    def usable(self, server: Server, now: float, period: int) -> bool:
-        """Whether paths that leave at *now* in *period* may use *server* unasked."""
+    def usable(self, now: float, period: int) -> list[Server]:
+        """The servers that paths which leave at *now* in *period* may use unasked.
+
+        :raises KeysMissing: the key document is not at hand.
+        """
+        if period not in self._usable:
+            self._usable[period] = [each for each in self.servers if self._sound(each, period)]
+        return [server for server in self._usable[period] if server.usable_from <= now]
+
+    def _sound(self, server: Server, period: int) -> bool:
+        """Whether *server* is usable in *period* once it is old enough."""
         return (
             USABLE in server.flags
-            and server.usable_from <= now
             and not server.insecure
             and bool(server.addresses)
             and (self.test_network or all(map(is_public, server.addresses)))

@@ -84,7 +84,7 @@ def choose(
     slots = _slots(view, PathSpec((Some(usual),)) if spec is None else spec, most, random)
     named = [server for server in slots if server is not None]
     _check_named(view, named, period)
-    usable = [server for server in view.servers if view.usable(server, now, period)]
+    usable = view.usable(now, period)
     exits = _exits(slots[-1], usable, exit, taken=named)
     path, broken = _path(_Draft(slots, usable, exits, random))
     warnings = [

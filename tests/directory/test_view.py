@@ -104,7 +104,7 @@ class UsableTests(SyncTestCase):
 
     def usable(self, **changes: object) -> bool:
         entry = server("Alice", 1, **changes)
-        return view([entry]).usable(entry, NOW, PERIOD)
+        return entry in view([entry]).usable(NOW, PERIOD)
 
     def test_usable(self):
         """A flagged server with an address and a key."""
@@ -120,9 +120,16 @@ class UsableTests(SyncTestCase):
         ):
             self.assertFalse(self.usable(**changes), changes)
 
+    def test_grows_old_enough(self):
+        """A new server becomes usable while a view is held."""
+        entry = server("Alice", 1, usable_from=NOW + 10)
+        network = view([entry])
+        for now, expected in ((NOW, []), (NOW + 10, [entry]), (NOW + 9, [])):
+            self.assertEqual(network.usable(now, PERIOD), expected)
+
     def test_without_key(self):
         """Without a key for the period."""
-        self.assertFalse(view([ALICE], without=["Alice"]).usable(ALICE, NOW, PERIOD))
+        self.assertFalse(view([ALICE], without=["Alice"]).usable(NOW, PERIOD))
 
     def test_private_addresses(self):
         """Addresses that not everybody can reach are for test networks."""
@@ -136,5 +143,5 @@ class UsableTests(SyncTestCase):
         ):
             entry = server("Alice", addresses=(HostPort(host, 48099),))
             real = view([entry], test_network=False)
-            self.assertEqual(real.usable(entry, NOW, PERIOD), public, host)
-            self.assertTrue(view([entry]).usable(entry, NOW, PERIOD))
+            self.assertEqual(bool(real.usable(NOW, PERIOD)), public, host)
+            self.assertTrue(view([entry]).usable(NOW, PERIOD))
