@@ -58,6 +58,25 @@ class GoodTests(NetworkCase):
         self.assertEqual(self.user.refusals, [(7, Refusal.FULL)])
         self.assertEqual(link.room, 4)
 
+    def test_padding_looks_like_packets(self) -> None:
+        """Below TLS, a packet and padding are the same number of octets both ways, answered
+        at the same moment."""
+        link = self.link(self.user)
+        self.clock.advance(1)
+        near, far = self.network.connections()
+        seen = []
+        for send in (link.pad, lambda: link.send(1, packet(1)), link.pad):
+            before = near.written, far.written
+            send()
+            self.clock.advance(0.5)
+            half = near.written, far.written
+            self.intake.commit()
+            self.clock.advance(0.5)
+            seen.append((before[0] - half[0], before[1] - half[1], half[1] - far.written))
+        self.assertEqual(len(set(seen)), 1)
+        self.assertNotIn(0, (seen[0][0], seen[0][2]))
+        self.assertEqual(seen[0][1], 0)
+
     def test_close(self) -> None:
         """close() waits for the answers; then the connection and all timers are gone."""
         link = self.link(self.user)
