@@ -79,6 +79,9 @@ class CacheTests(SyncTestCase):
         self.accept(self.first)
         error = self.assertRaises(DirectoryExpired, self.cache.view, NOW + 2 * WEEK)
         self.assertIn("7 days ago", render(error))
+        latest = self.cache.latest  # a server that is cut off goes on with it
+        assert latest is not None
+        self.assertEqual(len(latest.servers), 2)
         self.assertTrue(DocumentCache(PUBLIC, self.folder).load(NOW + 2 * WEEK))
 
     def test_incomplete(self):
