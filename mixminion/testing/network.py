@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mixminion.app.configuration import FILE
 from mixminion.control.client import ask
 from mixminion.crypto import sign
 from mixminion.directory.parameters import Parameters
@@ -57,6 +58,11 @@ class Mix:
     def address(self) -> str:
         """Where it listens."""
         return f"127.{self.number}.0.1:{self.port}"
+
+    @property
+    def config(self) -> Path:
+        """Its configuration."""
+        return self.home / FILE
 
     @property
     def descriptor(self) -> bytes:
@@ -97,11 +103,14 @@ class LocalNetwork:
         mixes: int = MIXES,
         workers: int = 1,
         parameters: Parameters | None = None,
+        exit_lines: Sequence[str] = (),
     ) -> None:
+        """*exit_lines* go into the mail exits' section, after what ``server init`` wrote."""
         self.folder = folder.absolute()
         self.mail = self.folder / "mail"
         self.client_config = self.folder / "client" / "mixminion.conf"
         self._workers = workers
+        self._exit_lines = exit_lines
         self._parameters = parameters or Parameters.local_demo()
         port = free_port([f"127.{n}.0.1" for n in range(mixes + 1)])
         self.relay = f"127.0.0.1:{port}"
@@ -147,6 +156,10 @@ class LocalNetwork:
         if mix.exit:
             options += ["--exit-smtp-relay", self.relay, "--exit-smtp-domain", DOMAIN]
         mixminion("server", "init", *options)
+        if mix.exit and self._exit_lines:
+            title = "[Exit smtp]\n"
+            lines = title + "".join(line + "\n" for line in self._exit_lines)
+            private.write(mix.config, mix.config.read_text().replace(title, lines).encode())
 
     def _client(self) -> str:
         authorities = ", ".join(public.hex() for _, public in self._authorities)
@@ -158,6 +171,10 @@ class LocalNetwork:
     def start(self) -> None:
         """Start the SMTP server and every mix."""
         self.start_relay()
+        self.start_mixes()
+
+    def start_mixes(self) -> None:
+        """Start every mix."""
         for mix in self.mixes:
             mix.start()
 
