@@ -114,12 +114,15 @@ def find(named: str | None, environment: Mapping[str, str], user_home: Path) -> 
 
 
 def load(path: Path) -> Config:
-    """Read and check a configuration.
+    """Read and check a configuration.  It holds no secret, but says whom to believe: nobody
+    else may change it.
 
     :raises ConfigurationUnreadable: the file cannot be read.
+    :raises PrivateFileError: others could change it.
     :raises ConfigErrors: with everything that is wrong in it.
     """
     try:
+        private.check_unchangeable(path)
         text = path.read_text("utf-8")
     except OSError as error:
         raise ConfigurationUnreadable(path=path, why=error.strerror) from None

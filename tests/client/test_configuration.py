@@ -11,6 +11,7 @@ from mixminion.client.configuration import (
 from mixminion.client.errors import ConfigurationUnreadable, NoConfiguration
 from mixminion.config import ConfigErrors
 from mixminion.dirhttp.sources import Source
+from mixminion.disk.errors import PrivateFileError
 from mixminion.testing.cases import SyncTestCase
 from mixminion.util.hostport import HostPort
 
@@ -85,6 +86,15 @@ class LoadTests(SyncTestCase):
         ):
             errors = self.assertRaises(ConfigErrors, self.load, text)
             self.assertEqual([problem.key for problem in errors.problems], [key])
+
+    def test_changeable(self):
+        """A file that others may change is refused; one that they may read is not."""
+        path = Path(self.mktemp()).absolute()
+        path.write_text(MINIMAL)
+        path.chmod(0o644)
+        load(path)
+        path.chmod(0o666)
+        self.assertRaises(PrivateFileError, load, path)
 
     def test_unreadable(self):
         """A file that is not there or not text is one sentence."""
