@@ -17,7 +17,7 @@ from mixminion.queues import Backoff, DestinationQueue
 from mixminion.testing.cases import SyncTestCase
 
 BACKOFF = Backoff(first=10.0, factor=2.0, longest=1000.0)
-EXPIRY = 5000.0
+EXPIRY = 200.0
 
 
 class QueueTests(SyncTestCase):
@@ -83,8 +83,8 @@ class QueueTests(SyncTestCase):
     def test_put_back_not_in_flight(self):
         """Only what is in flight can be put back: the rest would be there twice."""
         self.add(1, 2)
-        self.queue.put_back([1, 77])
-        self.queue.retry(2)
+        self.queue.put_back([2, 77])
+        self.queue.retry(1)
         self.assertEqual(self.queue.take(9), [1, 2])
 
     def test_retry(self):
@@ -130,6 +130,7 @@ class QueueTests(SyncTestCase):
         self.assertEqual(self.queue.take(1), [1])
         self.assertEqual(self.queue.expire(self.now + EXPIRY - 1), [])
         self.assertEqual(self.queue.expire(self.now + EXPIRY), [2])
+        self.assertEqual(self.queue.take(9), [])
         self.assertEqual(len(self.queue), 2)
         self.queue.put_back([1])
         self.assertEqual(self.queue.expire(self.now + EXPIRY), [1])

@@ -80,21 +80,21 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def unwrapped(self, data):
         """Steps for packets that are there, that were, or twice; tags new, old, or none."""
-        step = st.tuples(
+        drawn = st.tuples(
             st.sampled_from(self.taken),
             st.integers(1, 3),
             st.none() | TAGS,
             st.none() | st.binary(min_size=1, max_size=5000),
         )
         steps = []
-        for incoming, key, tag, record in data.draw(st.lists(step, max_size=6)):
+        for incoming, key, tag, record in data.draw(st.lists(drawn, max_size=6)):
             pooled = None if record is None else Pooled(b"exit:x", key * 1000, record)
             steps.append(Step(incoming, key, tag, pooled))
         verdicts = self.result(self.store.unwrapped(steps))
         for step, verdict in zip(steps, verdicts, strict=True):
             expected = self.expected(step)
             if expected is None:
-                assert isinstance(verdict, int) and verdict not in self.pool
+                assert isinstance(verdict, int) and verdict not in self.pool and step.pooled
                 self.pool[verdict] = step.pooled
             else:
                 assert verdict is expected
