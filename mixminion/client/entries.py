@@ -8,7 +8,7 @@ is on its disk; what comes to nothing stays there.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
@@ -90,16 +90,15 @@ class Entry(LinkUser):
     @override
     def refused(self, key: int, refusal: Refusal) -> None:
         """The entry cannot take it now."""
-        self._ready.append(key)
+        self._again([key])
         self._try_later(_REFUSED[refusal], None)
 
     @override
     def lost(self, unacknowledged: list[int], error: PeerError | None) -> None:
         """The link ended."""
         self._link = None
-        self._ready.extendleft(reversed(unacknowledged))
-        if self._handing:
-            self._try_later(_word(error), error)
+        self._again(unacknowledged)
+        self._try_later(_word(error), error)
 
     # -- inside --
 
@@ -126,26 +125,29 @@ class Entry(LinkUser):
 
     def _not_connected(self, failure: Failure) -> None:
         self._dialling = None
-        if self._handing:
-            self._try_later(_word(failure.value), failure.value)
+        self._try_later(_word(failure.value), failure.value)
 
     def _send(self, packets: list[bytes | None], ids: Sequence[int], link: Link) -> None:
         self._reading -= len(ids)
         for id, packet in zip(ids, packets, strict=True):
             if packet is None:  # another process handed it over
                 self._end(1, [id])
-            elif link is self._link and link.room:
+            elif id in self._handing and link is self._link and link.room:
                 link.send(id, packet)
-            elif id in self._handing:
-                self._ready.append(id)
+            else:
+                self._again([id])
         self._go_on()
 
     def _unread(self, failure: Failure, ids: Sequence[int]) -> None:
         self._reading -= len(ids)
         self._fail(failure, ids)
 
+    def _again(self, ids: Iterable[int]) -> None:
+        """Packets that have to be sent again, unless they were given back meanwhile."""
+        self._ready.extend(id for id in ids if id in self._handing)
+
     def _try_later(self, why: str, cause: BaseException | None) -> None:
-        if self._pause is not None:
+        if self._pause is not None or not self._handing:
             return
         if self._failures == len(RETRY_AFTER):
             self._failures = 0

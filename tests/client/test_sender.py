@@ -79,6 +79,16 @@ class SenderTests(SyncTestCase):
         self.fail_to_send()
         self.assertEqual(round(self.clock.seconds() - began), sum(RETRY_AFTER))
 
+    def test_given_back_is_given_back(self):
+        """Packets of which the sender was told that they are kept do not leave behind his back."""
+        self.mix1.intake.refusal = Refusal.FULL
+        sending = [self.send() for _ in range(3)]
+        for each in sending:
+            self.failureResultOf(self.settled(each), api.NotHandedOver)
+        self.mix1.intake.refusal = None
+        self.clock.advance(600)
+        self.assertEqual((len(self.network.arrived), len(self.waiting())), (0, 3))
+
     def test_cut(self):
         """A link that breaks before the answer: the same packet again over a new one."""
         self.mix1.intake.silent = True
