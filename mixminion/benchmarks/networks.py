@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mixminion.benchmarks.relay import PADDING, WrongCount, expect, make_packets, program
+from mixminion.benchmarks.relay import PADDING, Program, WrongCount, expect, make_packets
 from mixminion.directory.parameters import Parameters
 from mixminion.testing.network import LocalNetwork, wait_until
 
@@ -52,7 +52,7 @@ def _network(packets: int) -> float:
             return int(last.ask("status")["counters"].get("drop-cover", 0))
 
         try:
-            with program("source", name, "mix1", str(PADDING), *files) as source:
+            with Program("source", name, "mix1", str(PADDING), *files) as source:
                 started = float(expect(source, "started"))
                 wait_until(lambda: arrived() >= packets, 120.0, "packets are missing")
                 took = time.monotonic() - started
@@ -74,7 +74,7 @@ def _latency(count: int) -> tuple[float, float]:
         server, sink = network.mixes
         server.start()
         try:
-            with program("hops", name, str(sink.home), sink.address, *files) as hops:
+            with Program("hops", name, str(sink.home), sink.address, *files) as hops:
                 times = [float(word) for word in expect(hops, "milliseconds").split()]
         finally:
             network.stop()

@@ -14,6 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import override
+
 from mixminion.directory.parameters import Parameters
 from mixminion.testing.network import PYTHON, LocalNetwork, wait_until
 
@@ -52,9 +54,9 @@ def round_of(packets: int, workers: int) -> float:
         made = make_packets(network, ["mix1", "mix2"], packets)
         server.start()
         try:
-            with program("sink", str(sink.home), sink.address, str(packets)) as sinking:
+            with Program("sink", str(sink.home), sink.address, str(packets)) as sinking:
                 expect(sinking, "listening")
-                with program("source", str(network.folder), "mix1", str(PADDING), *made) as source:
+                with Program("source", str(network.folder), "mix1", str(PADDING), *made) as source:
                     started = float(expect(source, "started"))
                     ended = float(expect(sinking, "complete"))
                     expect(source, "acknowledged")
@@ -83,7 +85,7 @@ def make_packets(network: LocalNetwork, path: list[str], count: int) -> list[str
     """Files of packets along *path*, made by a process for each core."""
     files = [str(network.folder / f"packets-{n}") for n in range(MAKERS)]
     makers = [
-        program("packets", str(network.folder), ",".join(path), str(count // MAKERS), file)
+        Program("packets", str(network.folder), ",".join(path), str(count // MAKERS), file)
         for file in files
     ]
     for maker in makers:
@@ -92,13 +94,20 @@ def make_packets(network: LocalNetwork, path: list[str], count: int) -> list[str
     return files
 
 
-def program(name: str, *arguments: str) -> subprocess.Popen[str]:
-    """A process of this room."""
-    return subprocess.Popen(
-        [*PYTHON, "-m", f"mixminion.benchmarks.{name}", *arguments],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+class Program(subprocess.Popen[str]):
+    """A process of this room; leaving its context ends it."""
+
+    def __init__(self, name: str, *arguments: str) -> None:
+        super().__init__(
+            [*PYTHON, "-m", f"mixminion.benchmarks.{name}", *arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    @override
+    def __exit__(self, *exception: Any) -> None:
+        self.kill()
+        super().__exit__(*exception)
 
 
 def expect(process: subprocess.Popen[str], word: str) -> str:

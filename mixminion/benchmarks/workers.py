@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mixminion.benchmarks.relay import make_packets, program
+from mixminion.benchmarks.relay import Program, make_packets
 from mixminion.testing.network import LocalNetwork
 
 PACKETS = 4_000
@@ -27,8 +27,8 @@ def run(packets: int = PACKETS, rounds: int = ROUNDS) -> list[dict[str, Any]]:
         network.make()
         files = make_packets(network, ["mix1", "mix2"], packets)
         for _ in range(rounds):
-            pooled.append(packets / float(_output(program("pool", name, "2", *files))))
-            alone = [program("alone", name, file) for file in files]
+            pooled.append(packets / float(_output(Program("pool", name, "2", *files))))
+            alone = [Program("alone", name, file) for file in files]
             spans = [tuple(map(float, _output(each).split())) for each in alone]
             first, last = min(start for start, _ in spans), max(end for _, end in spans)
             independent.append(packets / (last - first))
