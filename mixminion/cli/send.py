@@ -86,6 +86,12 @@ def command(
     except KeyboardInterrupt:
         say(telling.interrupted())
         raise
+    except api.MixminionError as error:
+        if not telling.kept:
+            telling.say("nothing was sent or kept")
+        data = {"sent": False, "kept": telling.kept, "error": error.code}
+        print_result(data, (), as_json=as_json)
+        raise
     print_result(_result(sent, verbose), (), as_json=as_json)
 
 
@@ -95,7 +101,7 @@ class _Telling:
     def __init__(self, say: Callable[[str], None], verbose: bool) -> None:
         self.say = say
         self._verbose = verbose
-        self._kept = False
+        self.kept = False
 
     def tell(self, event: api.Event) -> None:
         match event:
@@ -110,7 +116,7 @@ class _Telling:
                 for warning in warnings:
                     self.say(f"warning: {warning}")
             case api.Kept():
-                self._kept = True
+                self.kept = True
             case api.Sent():
                 when = _span(event.delay)
                 self.say(
@@ -119,7 +125,7 @@ class _Telling:
                 )
 
     def interrupted(self) -> str:
-        if self._kept:
+        if self.kept:
             return "Interrupted; the message is kept. To send it: mixminion queue flush"
         return "Interrupted; nothing was sent or kept."
 

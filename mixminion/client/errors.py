@@ -67,7 +67,7 @@ class MessageTooLarge(UserError):
     code = "too-large"
     sentence = (
         "The message has {size} octets with its header and one packet holds {limit}; shorten it"
-        " or send it in parts. Nothing was sent or kept."
+        " or send it in parts."
     )
     exit_code = EX_DATAERR
 

@@ -80,6 +80,7 @@ class SendTests(CommandCase):
         )
         done = await self.run_command("queue", "list")
         self.assertRegex(done.out, r"^1: since .*Z, handed over once, without an answer\n$")
+        self.assertNotIn("nothing was sent", done.err)
         done = await self.run_command("queue", "flush")
         self.assertEqual((done.code, done.out), (75, "0 handed over, 1 still kept\n"))
         self.assertIn("mix1 did not take the packet", done.err)
@@ -127,6 +128,7 @@ class WrongInputTests(CommandCase):
     async def refuse(self, code, *parts, arguments=HELLO, **options):
         done = await self.run_command(*arguments, **options)
         self.assertRefused(done, code, *parts)
+        self.assertNotIn("kept", done.err.replace("nothing was sent or kept", ""))
         self.assertEqual(self.network.arrived, [])
         return done
 
@@ -157,9 +159,12 @@ class WrongInputTests(CommandCase):
         await self.refuse(64, "no server named 'mox1'", "mix1", arguments=(*HELLO, "-P", "mox1,*3"))
 
     async def test_path(self):
-        """A path that is none, before anything is fetched."""
+        """A path that is none, before anything is fetched; what programs read of it."""
         done = await self.refuse(64, "'*9x'", arguments=(*HELLO, "-P", "*9x"))
         self.assertNotIn("fetching", done.err)
+        self.assertIn("\nnothing was sent or kept\n", done.err)
+        done = await self.run_command(*HELLO, "-P", "*9x", "--json")
+        self.assertEqual(json.loads(done.out), {"sent": False, "kept": False, "error": "bad-path"})
 
     async def test_no_such_exit(self):
         """An exit that no server has."""
