@@ -53,7 +53,7 @@ packaging: .venv/.test
 	$(TRIAL) tests.integration.test_packaging
 
 clean:
-	rm -rf .venv build dist mixminion.egg-info .mypy_cache .ruff_cache
+	rm -rf .venv build dist mixminion.egg-info .mypy_cache .ruff_cache _trial_temp*
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -21,7 +20,6 @@ from twisted.trial.runner import TestLoader, TrialRunner
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tests named in *arguments*; 0 when all passed, 1 when not."""
     options = _parser().parse_args(arguments)
-    os.makedirs(os.path.dirname(options.folder) or ".", exist_ok=True)
     names = [name for name in options.names for name in expand(name, options.without)]
     suite = TestLoader().loadByNames(names, recurse=True)
     gc.collect()
@@ -53,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("names", nargs="+", help="packages, modules, classes, methods")
     parser.add_argument("--without", action="append", default=[], help="leave this module out")
-    parser.add_argument("--folder", default="build/trial", help="where the tests run")
+    parser.add_argument("--folder", default="_trial_temp", help="where the tests run")
     parser.add_argument("-x", "--exitfirst", action="store_true", help="stop at a failure")
     return parser
 
