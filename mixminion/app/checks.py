@@ -10,6 +10,7 @@ from mixminion.config import Config, Problem
 from mixminion.disk import private
 from mixminion.errors import EX_CONFIG, MixminionError, OperatorError
 from mixminion.mix.config import DirectorySection, IncomingSection, ServerSection
+from mixminion.store.spool import Spool
 from mixminion.util.hostport import HostPort
 
 
@@ -47,13 +48,24 @@ def files(config: Config) -> list[MixminionError]:
     """Files and folders that are missing or that others can reach."""
     keys = ServerKeys(config.home)
     needed = [config.home.resolve(), keys.folder, keys.identity_public, keys.signing]
-    needed += [keys.link_certificate, keys.document_certificate]
+    needed += [keys.link_certificate, keys.document_certificate, keys.descriptor]
     optional = [keys.identity, *keys.folder.glob("packet-*.key")]
     return [
         *_wrong([Path(config.filename)], private.check_unchangeable),
         *_wrong(needed, private.check),
         *_wrong(optional, private.check, missing=False),
     ]
+
+
+def store_folder(config: Config) -> Path:
+    """Where a server's store is."""
+    return config.home / "store"
+
+
+def store(config: Config) -> None:
+    """Open the store and let go of it again, so that what is wrong with it is known before the
+    fork; raises :class:`~mixminion.store.StoreUnusable` and its kinds."""
+    Spool(store_folder(config), config[ServerSection].store_limit, free_reserve=0).close()
 
 
 def _wrong(

@@ -33,6 +33,7 @@ from mixminion.net.links import certify
 from mixminion.sphinx import geometry as geometries
 from mixminion.sphinx.geometry import Geometry
 
+KEY = 32  #: octets of an Ed25519 key, private or public
 DAY = 86_400
 SIGNING_DAYS = 60
 DESCRIPTOR_DAYS = 30
@@ -46,6 +47,13 @@ class HasIdentity(OperatorError):
         "There is a server in {home} already: its identity key is {path}. "
         "Choose another folder, or remove that one."
     )
+
+
+class DamagedKeyFile(OperatorError):
+    """A key's file does not hold a key."""
+
+    code = "key-damaged"
+    sentence = "{path} is no key of 64 hexadecimal digits: put back the copy you kept of the keys"
 
 
 class NoPacketKeys(OperatorError):
@@ -97,12 +105,12 @@ class ServerKeys:
         return self.home / "descriptor"
 
     def read_identity(self) -> bytes:
-        """The raw identity, the public key."""
-        return bytes.fromhex(private.read(self.identity_public).decode("ascii"))
+        """The raw identity, the public key.  Raises :class:`DamagedKeyFile`."""
+        return _read(self.identity_public)
 
     def read_signing(self) -> bytes:
-        """The raw signing key, the private one."""
-        return bytes.fromhex(private.read(self.signing).decode("ascii"))
+        """The raw signing key, the private one.  Raises :class:`DamagedKeyFile`."""
+        return _read(self.signing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +216,16 @@ def write_descriptor(
     )
     signer = Signer.of(keys.read_signing(), certificate=statement)
     private.write(keys.descriptor, descriptor.sign(signer))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        key = bytes.fromhex(private.read(path).decode("ascii"))
+    except ValueError as error:
+        raise DamagedKeyFile(path=path) from error
+    if len(key) != KEY:
+        raise DamagedKeyFile(path=path)
+    return key
 
 
 def _hex(octets: bytes) -> bytes:

@@ -2,25 +2,31 @@
 
 Whatever can be fatal is checked in :func:`makeService`, synchronously and before the
 fork: there ``SystemExit`` with a code is the one clean end.  Store, workers and listeners
-are opened after it, in ``privilegedStartService``; nothing that comes later is fatal.
+are opened after it, in ``privilegedStartService``.  What fails then all the same is logged
+and ends the process.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
+import platform
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.copyright import version as twisted_version
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.threads import deferToThread
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.python.components import Componentized
+from twisted.python.failure import Failure
 from typing_extensions import override
 
 from mixminion import __version__
@@ -30,6 +36,7 @@ from mixminion.app.environment import exits, host_name
 from mixminion.app.init import ServerKeys
 from mixminion.app.logs import Log
 from mixminion.app.process import harden
+from mixminion.app.status import Health
 from mixminion.config import Config, ConfigErrors
 from mixminion.control.server import ControlServer
 from mixminion.counters import Counters
@@ -42,8 +49,16 @@ from mixminion.dirhttp.resource import resource
 from mixminion.dirhttp.site import QuietSite
 from mixminion.dirhttp.sources import Source, dial
 from mixminion.disk import private
+from mixminion.disk.errors import WriteFailed
 from mixminion.disk.lock import HomeLock
-from mixminion.errors import EX_CONFIG, MixminionError, OperatorError, render
+from mixminion.errors import (
+    EX_CONFIG,
+    EX_SOFTWARE,
+    MixminionError,
+    OperatorError,
+    PeerError,
+    render,
+)
 from mixminion.exits.delivery import Delivery
 from mixminion.mix.config import (
     DirectorySection,
@@ -57,10 +72,12 @@ from mixminion.mix.server import MixServer, Surroundings
 from mixminion.mix.workers import WorkerProcesses
 from mixminion.net import listeners
 from mixminion.net.links import LinkCredentials
+from mixminion.net.listeners import Listener
 from mixminion.sphinx import suites
 from mixminion.sphinx.geometry import Geometry
 from mixminion.store import Store, ThreadExecutor
 from mixminion.util.hostport import HostPort
+from mixminion.util.times import to_text
 
 log = Logger()
 
@@ -73,6 +90,14 @@ class NoDocuments(OperatorError):
         "There is no directory in {folder} that most of the configured authorities signed. "
         "Put the network's consensus and key documents there."
     )
+    exit_code = EX_CONFIG
+
+
+class UnusableDirectory(OperatorError):
+    """The directory in the home cannot be believed or read."""
+
+    code = "unusable-directory"
+    sentence = "{folder}: {problem}"
     exit_code = EX_CONFIG
 
 
@@ -95,6 +120,8 @@ def makeService(options: Options) -> Service:
     """The server that the configuration describes, checked and ready to start."""
     from twisted.internet import reactor
 
+    clock: Any = reactor
+    os.umask(0o077)
     try:
         config = configuration.load(Path(options["config"]).absolute())
         problems = checks.settings(config)
@@ -103,38 +130,59 @@ def makeService(options: Options) -> Service:
         for wrong in checks.files(config):
             raise wrong
         foreground = bool(options.parent and options.parent["nodaemon"])
-        return ServerService(reactor, config, foreground=foreground)
+        service = ServerService(
+            clock, config, give_up=lambda code: _give_up(clock, code), foreground=foreground
+        )
     except MixminionError as error:
         print(f"mixminion: {render(error)}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
+    signal.signal(signal.SIGHUP, lambda number, frame: clock.callFromThread(_hung_up))
+    return service
+
+
+def _hung_up() -> None:
+    log.info("SIGHUP: a server that runs reads nothing again; restart it for a new configuration.")
+
+
+def _give_up(reactor: Any, code: int) -> None:
+    """End the process; twistd alone would end with 0 whatever happened."""
+    atexit.register(os._exit, code)
+    reactor.callWhenRunning(reactor.stop)
 
 
 class ServerService(Service):
     """One server, its log, its lock and its control socket.
 
     Making one takes the home's lock and checks everything; see :func:`makeService`.
+    *give_up* gets an exit code when the server cannot go on, after that has been logged.
     """
 
     name = "mixminion"
 
-    def __init__(self, reactor: Any, config: Config, *, foreground: bool = True) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        config: Config,
+        *,
+        give_up: Callable[[int], object],
+        foreground: bool = True,
+    ) -> None:
         self._reactor = reactor
         self._config = config
-        self._log = _log(config[LogSection], foreground=foreground)
+        self._give_up = give_up
+        self._open = self._stopping = False
         self._lock = HomeLock(config.home)
         self._lock.acquire()
-        now = reactor.seconds()
         keys = ServerKeys(config.home)
-        credentials = _credentials(keys, reactor)
+        credentials = self._credentials = _credentials(keys, reactor)
         credentials.check()
         directory = config[DirectorySection]
         folder = config.home / "directory"
         self._cache = DocumentCache(directory.authorities, folder, in_thread=deferToThread)
-        self._cache.load(now)
-        view = self._cache.latest
-        if view is None:
-            raise NoDocuments(folder=folder)
+        view = _directory(self._cache, folder, reactor.seconds())
         self._cache.descriptor = private.read(keys.descriptor)
+        checks.store(config)
+        private.make_folder(config[ServerSection].control.parent)
         listeners.trial(config[IncomingSection].listen)
         self._counters = Counters()
         self._random = SystemRandom()
@@ -154,6 +202,7 @@ class ServerService(Service):
             {"status": self._status, "stop": self._stop},
             reactor,
         )
+        self._log = _log(config[LogSection], foreground=foreground)
 
     def _processes(
         self, credentials: LinkCredentials, keys: ServerKeys, view: View
@@ -177,14 +226,12 @@ class ServerService(Service):
             counters=self._counters,
             workers=self._workers,
             open_store=lambda: Store.open(
-                config.home / "store",
+                checks.store_folder(config),
                 map_size=config[ServerSection].store_limit,
                 in_thread=ThreadExecutor(reactor),
                 random=random,
             ),
-            listen=lambda factory: listeners.Listener(
-                reactor, config[IncomingSection].listen, factory
-            ),
+            listen=self._listen,
             connect=self._endpoint,
             delivery=lambda store: Delivery(
                 self._exits, store, reactor, random, self._counters, host_name(config)
@@ -192,6 +239,10 @@ class ServerService(Service):
             documents=QuietSite(resource(self._cache, reactor), reactor),
         )
         return MixServer(credentials, view, around, config[OutgoingSection].idle_timeout)
+
+    def _listen(self, factory: IProtocolFactory) -> Listener:
+        self._listener = Listener(self._reactor, self._config[IncomingSection].listen, factory)
+        return self._listener
 
     def _endpoint(self, address: HostPort) -> IStreamClientEndpoint:
         timeout = self._config[OutgoingSection].connect_timeout
@@ -201,9 +252,14 @@ class ServerService(Service):
 
     @override
     def setServiceParent(self, parent: Any) -> None:
-        """Give the application our log before twistd begins to write its own."""
+        """Give the application our log, and let it begin before twistd writes its own."""
         if isinstance(parent, Componentized):
             parent.setComponent(ILogObserver, self._log)
+            Logger(observer=self._log).info(
+                "Mixminion {version}, configuration {file}.",
+                version=__version__,
+                file=str(self._config.filename),
+            )
         Service.setServiceParent(self, parent)
 
     @override
@@ -212,50 +268,86 @@ class ServerService(Service):
         Service.privilegedStartService(self)
         harden()
         self._lock.note_pid()
-        self.server.open()
-        self._control.start()
+        try:
+            self.server.open()
+            self._open = True
+            self._control.start()
+        except Exception:
+            self._cannot(Failure())
 
     @override
     def startService(self) -> None:
         """Take up what is stored."""
         Service.startService(self)
-        self._documents.start()
-        log.info(
-            "Mixminion {version}, configuration {file}.",
-            version=__version__,
-            file=str(self._config.filename),
-        )
-        _ = Deferred.fromCoroutine(self.server.start()).addErrback(
-            lambda failure: log.failure("The server could not take up what is stored.", failure)
-        )
+        if self._open:
+            self._documents.start()
+            _ = Deferred.fromCoroutine(self.server.start()).addErrback(self._cannot)
+
+    def _cannot(self, failure: Failure) -> None:
+        """Something failed after the fork: a server that is there and does nothing would be
+        noticed by nobody."""
+        if self._stopping:
+            return
+        error, code = failure.value, EX_SOFTWARE
+        if isinstance(error, MixminionError):
+            log.critical("The server could not start. {sentence}", sentence=render(error))
+            code = error.exit_code
+        else:
+            log.failure("The server could not start.", failure)
+        self._give_up(code)
 
     @override
     def stopService(self) -> Deferred[None]:
         """Stop in order."""
         Service.stopService(self)
+        self._stopping = True
         return Deferred.fromCoroutine(self._end())
 
     async def _end(self) -> None:
         self._documents.stop()
-        await self.server.stop()
+        if self._open:
+            await self.server.stop()
         await self._control.stop()
         self._lock.release()
 
     # -- commands ------------------------------------------------------------------------------
 
     async def _status(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        section = self._config[ServerSection]
+        """JSON values, the same for every version of this format."""
+        mix = await self.server.status()
         consensus = self.server.view.consensus
+        workers = self._config[ServerSection].workers
+        pids = self._workers.pids
+        health = Health(
+            ready=mix["ready"],
+            workers=workers,
+            running=len(pids),
+            signing_ends=self._credentials.not_after,
+            directory_begins=consensus.valid_after,
+            directory_ends=consensus.valid_until,
+            interval=consensus.parameters.consensus_interval,
+            used=mix["store"]["used"],
+            limit=mix["store"]["limit"],
+        )
         return {
-            "version": __version__,
-            "nickname": section.nickname,
-            "pids": [os.getpid(), *self._workers.pids],
-            "directory": {
-                "valid-after": consensus.valid_after,
-                "valid-until": consensus.valid_until,
+            "attention": list(health.attention(self._reactor.seconds())),
+            "nickname": self._config[ServerSection].nickname,
+            "configuration": str(self._config.filename),
+            "versions": {
+                "mixminion": __version__,
+                "python": platform.python_version(),
+                "twisted": twisted_version,
             },
+            "pids": [os.getpid(), *pids],
+            "workers": {"configured": workers, "running": len(pids)},
+            "listeners": [str(address) for address in self._listener.addresses],
+            "directory": {
+                "valid-after": to_text(consensus.valid_after),
+                "valid-until": to_text(consensus.valid_until),
+            },
+            "signing-key": {"valid-until": to_text(self._credentials.not_after)},
             "counters": dict(self._counters.snapshot()),
-            **await self.server.status(),
+            **mix,
         }
 
     def _stop(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -269,11 +361,28 @@ def _credentials(keys: ServerKeys, reactor: Any) -> LinkCredentials:
     )
 
 
+def _directory(cache: DocumentCache, folder: Path, now: float) -> View:
+    """The network as the home's directory shows it, whatever its dates."""
+    try:
+        cache.read(now)
+        view = cache.latest
+        assert view is not None
+        _ = view.geometry  # of a suite that is known here
+    except FileNotFoundError:
+        raise NoDocuments(folder=folder) from None
+    except PeerError as error:
+        raise UnusableDirectory(folder=folder, problem=render(error)) from error
+    return view
+
+
 def _log(section: LogSection, *, foreground: bool) -> Log:
-    return Log(
-        section.file,
-        level=section.level,
-        max_size=section.max_size,
-        keep=section.keep,
-        foreground=foreground,
-    )
+    try:
+        return Log(
+            section.file,
+            level=section.level,
+            max_size=section.max_size,
+            keep=section.keep,
+            foreground=foreground,
+        )
+    except OSError as error:
+        raise WriteFailed(path=section.file, reason=error.strerror) from error

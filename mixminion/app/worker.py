@@ -1,7 +1,7 @@
 """``python -m mixminion.app.worker SETTINGS``: a worker process.
 
-It blocks on its standard input, which is a socket, answers one request after another, and ends when that stream
-does.  It imports no Twisted: a worker is small.
+It blocks on its standard input, which is a socket, answers one request after another, and
+ends when that stream does.  It imports no Twisted: a worker is small.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ STANDARD_INPUT = 0
 
 def main() -> None:
     """Serve until the network process is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # whoever gets them all decides when to end
     harden()
     unwrapping = from_settings(sys.argv[1])
     with socket.socket(fileno=STANDARD_INPUT) as stream:

@@ -44,7 +44,7 @@ def command(path: Path, foreground: bool, timeout: float) -> int:
         return code
 
     def decided() -> bool:
-        return _answers(control) or lock.holder(home) is None
+        return _works(control) or lock.holder(home) is None
 
     if not wait_until(decided, timeout):
         raise NotAnswering(pid=lock.holder(home), seconds=timeout, log=log)
@@ -62,11 +62,10 @@ def _twistd(path: Path, home: Path, foreground: bool) -> list[str]:
     return [*python, *twistd, *stay, "mixminion", "--config", str(path)]
 
 
-def _answers(control: Path) -> bool:
+def _works(control: Path) -> bool:
     try:
-        ask(control, "status", timeout=5.0)
+        return bool(ask(control, "status", timeout=5.0)["ready"])
     except (NotRunning, NoAnswer):
         return False
     except RemoteError:  # it answers; `server status` tells what
-        pass
-    return True
+        return True

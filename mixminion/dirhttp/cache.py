@@ -79,24 +79,33 @@ class DocumentCache:
 
     def load(self, now: float) -> bool:
         """Take what the folder has; False when it has nothing that can be believed."""
-        if self._folder is None:
-            return False
         try:
-            signed = SignedConsensus.verify(
-                private.read(self._folder / CONSENSUS), self.authorities, now
-            )
-            keys = {
-                period.keys: private.read(self._folder / _file(period.keys))
-                for period in signed.consensus.key_periods
-            }
-            documents = Documents(signed, keys)
-            self._held = documents, documents.view()
+            self.read(now)
         except FileNotFoundError:
             return False
         except MixminionError as error:
             log.warn("the kept directory cannot be used: {code}", code=error.code)
             return False
         return True
+
+    def read(self, now: float) -> None:
+        """Take what the folder has, whatever its dates.
+
+        :raises FileNotFoundError: it has no directory, or not all of one.
+        :raises PrivateFileError: others could have written it.
+        :raises PeerError: it cannot be believed.
+        """
+        if self._folder is None:
+            raise FileNotFoundError
+        signed = SignedConsensus.verify(
+            private.read(self._folder / CONSENSUS), self.authorities, now
+        )
+        keys = {
+            period.keys: private.read(self._folder / _file(period.keys))
+            for period in signed.consensus.key_periods
+        }
+        documents = Documents(signed, keys)
+        self._held = documents, documents.view()
 
     async def accept(self, documents: Documents) -> None:
         """Keep newer documents, on disk before they are used or served.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mixminion.errors import EX_CANTCREAT, EX_CONFIG, EX_TEMPFAIL, OperatorError
+from mixminion.errors import EX_CANTCREAT, EX_TEMPFAIL, OperatorError
 
 
 class StoreError(OperatorError):
@@ -50,4 +50,3 @@ class StoreTooNew(StoreUnusable):
         "The store in {path} has format {found}, and this Mixminion knows formats up to {known}."
         " Run the newer Mixminion again, or move the store away."
     )
-    exit_code = EX_CONFIG

@@ -47,7 +47,7 @@ class SignedDirectory:
 
     def write(self, folder: Path) -> None:
         """Write the files of a document cache into *folder*."""
-        folder.mkdir(parents=True, exist_ok=True)
+        private.make_folder(folder)
         for digest, octets in self.keys.items():
             private.write(folder / f"keys-{digest.hex()}", octets)
         private.write(folder / "consensus", self.consensus)

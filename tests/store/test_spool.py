@@ -58,7 +58,7 @@ class OpenTests(StoreCase):
             self.open()
         self.assertIn("format 2", render(caught.exception))
         self.assertIn("up to 1", render(caught.exception))
-        self.assertEqual(caught.exception.exit_code, 78)
+        self.assertEqual(caught.exception.exit_code, 73)
 
     def test_not_a_store(self):
         """Another file is refused, not overwritten."""

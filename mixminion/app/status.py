@@ -1,0 +1,69 @@
+"""What ``mixminion server status`` tells first: whether a server needs its operator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mixminion.util.times import to_text
+
+DAY = 86_400
+WARNING = 14 * DAY
+"""Seconds before the signing certificate's end from which on the operator is reminded."""
+
+FULL = 0.85
+"""Of what the store takes in before it refuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What can go wrong with a server that runs.  Times are Unix seconds, sizes octets."""
+
+    ready: bool
+    workers: int  #: how many are configured
+    running: int  #: how many of them run
+    signing_ends: int  #: the signing certificate
+    directory_begins: int
+    directory_ends: int
+    interval: int  #: between two consensuses, seconds
+    used: int  #: of the store
+    limit: int  #: from which on the store takes nothing in
+
+    def attention(self, now: float) -> Iterator[str]:
+        """What there is to do, the most urgent first, a sentence each; nothing when all is well."""
+        if not self.ready:
+            yield (
+                "The server takes up what it had stored and is not ready yet; if it stays so, "
+                "look into its log."
+            )
+        if self.running < self.workers:
+            yield (
+                f"{self.running} of {self.workers} worker processes run; a missing one is "
+                "replaced at once, so if it stays so, look into the server's log."
+            )
+        yield from self._signing(now)
+        yield from self._directory(now)
+        if self.used > FULL * self.limit:
+            yield (
+                f"The store is {100 * self.used // max(1, self.limit)} % full, and at 100 % "
+                "packets are refused: raise store-limit in [Server], or make room on the disk."
+            )
+
+    def _signing(self, now: float) -> Iterator[str]:
+        remedy = "make a new one with `mixminion server certify`"
+        if now > self.signing_ends:
+            ended = to_text(self.signing_ends)
+            yield f"The signing certificate ended at {ended}, nobody takes this server: {remedy}."
+        elif now > self.signing_ends - WARNING:
+            yield f"The signing certificate ends at {to_text(self.signing_ends)}: {remedy}."
+
+    def _directory(self, now: float) -> Iterator[str]:
+        ends = to_text(self.directory_ends)
+        remedy = "check the connection, and sources in [Directory]"
+        if now < self.directory_begins:
+            begins = to_text(self.directory_begins)
+            yield f"The directory begins only at {begins}: check this machine's clock."
+        elif now >= self.directory_ends:
+            yield f"The directory ended at {ends} and no newer one could be fetched: {remedy}."
+        elif now > self.directory_ends - self.interval / 2:
+            yield f"The directory ends at {ends} and no newer one could be fetched: {remedy}."
