@@ -209,7 +209,7 @@ class MixServer:
     # -- for status ----------------------------------------------------------------------------
 
     async def status(self) -> Mapping[str, Any]:
-        """What there is to say of a running server: JSON values, nothing that identifies anybody."""
+        """What there is to say of a running server: JSON values that identify nobody."""
         counts = await self.store.counts()
         negotiated = [link.negotiated for link in self.outgoing.links()]
         return {

@@ -51,13 +51,6 @@ class PathSpec:
 
     elements: tuple[Element, ...]
 
-    def ending_at(self, name: str) -> PathSpec:
-        """This path with the server of that nickname as its last, added unless it is already."""
-        last = self.elements[-1] if self.elements else None
-        if isinstance(last, Named) and last.name.lower() == name.lower():
-            return self
-        return PathSpec((*self.elements, Named(name)))
-
 
 def parse(text: str) -> PathSpec:
     """Read a path.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from mixminion.errors import PeerError, UserError
+from mixminion.errors import EX_DATAERR, PeerError, UserError
 
 
 class Problem(StrEnum):
@@ -38,3 +38,4 @@ class TooLarge(UserError):
         "The message has {size} octets; one packet carries {limit} to these recipients. "
         "Make it shorter or send it in parts."
     )
+    exit_code = EX_DATAERR

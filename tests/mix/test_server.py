@@ -3,7 +3,6 @@
 from collections import Counter
 from pathlib import Path
 
-from mixminion.directory.parameters import PacketGeometry, Parameters
 from mixminion.interfaces import Outcome, OutcomeKind, Refusal
 from mixminion.testing.cases import SyncTestCase
 from mixminion.testing.virtual import VirtualNetwork
@@ -81,7 +80,7 @@ class NetworkTests(SyncTestCase):
     def test_overdue_packets_are_not_flushed_at_a_start(self) -> None:
         """After a long stop each gets a fresh delay."""
         self.network.start()
-        first, _, _, last = self.network.mixes
+        first = self.network.mixes[0]
         packets = [self.network.packet([first], b"%d" % n, 4000) for n in range(40)]
         self.network.send(first, packets)
         first.stop()
