@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mixminion.errors import render
 from mixminion.paths.errors import BadPath
-from mixminion.paths.language import Around, Element, Named, Some, parse
+from mixminion.paths.language import Around, Element, Named, PathSpec, Some, parse
 from mixminion.testing.cases import SyncTestCase
 
 
@@ -29,7 +29,7 @@ class ParseTests(SyncTestCase):
         }
         for text, elements in cases.items():
             with self.subTest(text):
-                self.assertEqual(parse(text)(elements))
+                self.assertEqual(parse(text), PathSpec(elements))
 
     def test_errors(self):
         """Where it is wrong, counted from 1, and what was expected there."""
