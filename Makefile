@@ -3,6 +3,7 @@
 #   make demo MESSAGE="any text"   a message through four mixes, to be read as it arrives
 #   make network                   the same network, left running in FOLDER
 #   make test                      all tests that need neither root nor foreign servers
+#   make fuzz                      100,000 spoilt inputs for every parser (FUZZ="--inputs 1000")
 #   make integration               those with foreign servers, root and apt (Debian)
 #   make bench                     figures, and build/bench.json
 #   make lint types docs news packaging clean
@@ -17,7 +18,7 @@ FOLDER ?= build/network
 override FOLDER := $(value FOLDER)
 export MESSAGE FOLDER
 
-.PHONY: demo network test integration bench lint types docs news packaging clean
+.PHONY: demo network test fuzz integration bench lint types docs news packaging clean
 
 demo: .venv/.test
 	@$(BIN)/python -m mixminion.testing.demo
@@ -27,6 +28,9 @@ network: .venv/.test
 
 test: .venv/.test
 	$(TRIAL) tests --without tests.integration
+
+fuzz: .venv/.test
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 integration: .venv/.test
 	.ci/install postfix

@@ -1,0 +1,225 @@
+"""Packets, reply blocks, and what packets carry."""
+
+from __future__ import annotations
+
+from mixminion.crypto.rng import SeededRandom
+from mixminion.payload import cover, frame, message, reply
+from mixminion.payload.errors import BadPayload
+from mixminion.sphinx import build, crossover, header, payload, slots, suites, surb
+from mixminion.sphinx.errors import BadSurb, Dropped
+from mixminion.sphinx.geometry import AD, MAC, Geometry
+from mixminion.sphinx.header import Hop
+from mixminion.sphinx.keys import Context
+from mixminion.sphinx.surb import Surb, SurbKey
+from mixminion.sphinx.unwrap import Deliver, Relay, Reply, Unwrapper
+from tests.fuzz.driver import Subject, Target
+
+XWING = Geometry(suites.XWING, 2, 82, 7460)
+X25519 = Geometry(suites.X25519, 2, 96, 720)
+
+_NODE = bytes(range(32))
+_PRIVATE = bytes(range(32, 64))
+_DELAYS = (0, 1, 240_000, 2**32 - 1)
+
+
+def _random() -> SeededRandom:
+    return SeededRandom(b"fuzz")
+
+
+def _path(geometry: Geometry) -> list[Hop]:
+    key = geometry.suite.public(_PRIVATE)
+    return [Hop(_NODE, key, delay) for delay in _DELAYS[-geometry.hops :]]
+
+
+def _block(geometry: Geometry) -> tuple[Surb, SurbKey]:
+    return surb.make(geometry, _path(geometry), "smtp", "bob@example.org", 1, 2**40, _random())
+
+
+def _packets(geometry: Geometry) -> list[bytes]:
+    """One packet of each kind, as each hop gets it."""
+    random, path = _random(), _path(geometry)
+    block, _ = _block(geometry)
+    body = message.to_body(geometry, "smtp", ["bob@example.org"], b"\r\nhello", random)
+    made = [
+        build.forward(geometry, path, body, random),
+        build.forward(geometry, path[:1], cover.body(geometry, random), random),
+        build.crossover(geometry, path, reply.to_body(geometry, block, b"yes", random), random),
+        block.header + random.octets(geometry.payload),
+    ]
+    opener = Unwrapper(geometry, _NODE, _PRIVATE)
+    found = []
+    for packet in made:
+        answer = opener.unwrap(packet)
+        found.append(packet)
+        while isinstance(answer, Relay):
+            found.append(answer.packet)
+            answer = opener.unwrap(answer.packet)
+    return found
+
+
+def _check_answer(geometry: Geometry, answer: Relay | Deliver | Reply) -> object:
+    assert len(answer.tag) == 16 and 0 <= answer.delay_ms < 2**32
+    match answer:
+        case Relay(next=following, packet=packet):
+            assert len(following) == 32 and len(packet) == geometry.packet
+        case Deliver(body=body):
+            assert len(body) == geometry.body
+        case Reply(surb_id=surb_id, payload=block, exit=exit, address=address):
+            assert len(surb_id) == 16 and len(block) == geometry.payload
+            assert exit.isascii() and exit.isprintable() and "\n" not in address
+    return type(answer)
+
+
+def _unwrapping(geometry: Geometry) -> Subject:
+    """Packets as they come from the wire."""
+    opener = Unwrapper(geometry, _NODE, _PRIVATE)
+
+    def run(octets: bytes) -> object:
+        return _check_answer(geometry, opener.unwrap(octets))
+
+    return Subject(run, _packets(geometry))
+
+
+def _sealed(geometry: Geometry) -> Subject:
+    """What a sender who knows the key can put into a packet: routing and payload as given,
+    under a good MAC and good layers."""
+    opener = Unwrapper(geometry, _NODE, _PRIVATE)
+    receiver = geometry.suite.receiver(_PRIVATE)
+    packets = _packets(geometry)
+    routing_at, mac_at = AD + geometry.suite.element, geometry.header - MAC
+    element = packets[0][AD:routing_at]
+    keys = Context(geometry, _NODE).keys(receiver.secret(element))
+    stream = header.stream(geometry, keys, bytes(geometry.routing))[: geometry.routing]
+    size = geometry.routing + geometry.payload
+
+    def opened(packet: bytes) -> bytes:
+        own = Context(geometry, _NODE).keys(receiver.secret(packet[AD:routing_at]))
+        plain = header.stream(geometry, own, packet[routing_at:mac_at])[: geometry.routing]
+        return plain + payload.decrypt(geometry.suite, own.payload, packet[geometry.header :])
+
+    def run(octets: bytes) -> object:
+        octets = octets[:size].ljust(size, b"\0")
+        routing = int.from_bytes(octets[: geometry.routing]) ^ int.from_bytes(stream)
+        ahead = geometry.suite.ad + element + routing.to_bytes(geometry.routing)
+        block = payload.encrypt(geometry.suite, keys.payload, octets[geometry.routing :])
+        return _check_answer(geometry, opener.unwrap(ahead + header.mac(keys, ahead) + block))
+
+    return Subject(run, [opened(packet) for packet in packets])
+
+
+def _slots() -> Subject:
+    geometry, random = X25519, _random()
+    corpus = [
+        slots.encode_relay(geometry, slots.RelaySlot(7, _NODE, _PRIVATE, b"")),
+        slots.encode_last(geometry, slots.ForwardSlot(2**32 - 1), random),
+        slots.encode_last(geometry, slots.CrossoverSlot(0), random),
+        slots.encode_last(geometry, slots.ReplySlot(1, bytes(16), "smtp", "ö@example"), random),
+        slots.encode_last(geometry, slots.ReplySlot(1, bytes(16), "x", ""), random),
+    ]
+
+    def run(octets: bytes) -> object:
+        octets = octets[: geometry.slot].ljust(geometry.slot, b"\0")
+        slot = slots.parse(geometry, octets)
+        if isinstance(slot, slots.RelaySlot):
+            assert slots.encode_relay(geometry, slot) == octets
+        elif slot is not None:
+            again = slots.encode_last(geometry, slot, _random())
+            assert slots.parse(geometry, again) == slot
+        return type(slot)
+
+    return Subject(run, corpus)
+
+
+def _surbs(geometry: Geometry) -> Subject:
+    def run(octets: bytes) -> object:
+        block = Surb.decode(geometry, octets)
+        assert block.encode() == octets
+        return block.usable(2**20, 3600.0)
+
+    return Subject(run, [_block(geometry)[0].encode()])
+
+
+def _crossovers() -> Subject:
+    """A crossover frame at the mix that sends it on."""
+    block, _ = _block(X25519)
+    real = reply.to_body(X25519, block, b"yes", _random())
+
+    def run(octets: bytes) -> object:
+        crossed = crossover.cross(X25519, octets[: X25519.body].ljust(X25519.body, b"\0"))
+        if crossed is None:
+            return None
+        assert len(crossed[0]) == 32 and len(crossed[1]) == X25519.packet
+        return True
+
+    return Subject(run, [real, cover.body(X25519, _random())])
+
+
+def _frames() -> Subject:
+    corpus = [frame.encode(kind, b"content", 40, _random()) for kind in frame.Kind]
+
+    def run(octets: bytes) -> object:
+        found = frame.parse(octets)
+        again = frame.encode(found.kind, found.content, len(octets), _random())
+        assert again[: frame.HEAD + len(found.content)] == octets[: frame.HEAD + len(found.content)]
+        return found.kind
+
+    return Subject(run, corpus)
+
+
+def _messages() -> Subject:
+    corpus = [
+        message.encode("smtp", ["bob@example.org"], b"Subject: x\r\n\r\nhello"),
+        message.encode("mbox-2", ["alice", "bob", "ö" * 200], b""),
+        message.encode("drop", [], b"nothing"),
+        message.encode("x" * 255, ["a"] * 255, b"y"),
+    ]
+
+    def run(octets: bytes) -> object:
+        exit, recipients, content = message.parse(octets)
+        assert message.encode(exit, recipients, content) == octets
+        return min(len(recipients), 3)
+
+    return Subject(run, corpus)
+
+
+def _replies() -> Subject:
+    """A sealed reply as it reaches its owner, as sent and with every layer in order."""
+    geometry = X25519
+    block, key = _block(geometry)
+    body = reply.to_body(geometry, block, b"yes", _random())
+    opener = Unwrapper(geometry, _NODE, _PRIVATE)
+    crossed = crossover.cross(geometry, body)
+    assert crossed is not None
+    answer = opener.unwrap(crossed[1])
+    while isinstance(answer, Relay):
+        answer = opener.unwrap(answer.packet)
+    assert isinstance(answer, Reply)
+    inside = frame.encode(frame.Kind.REPLY, b"yes", geometry.sealed - 32, _random())
+    tail = surb.tail(geometry, surb.tail_seed(geometry, block.key))
+
+    def run(octets: bytes) -> object:
+        first = reply.open(geometry, key, octets)
+        plain = octets[: geometry.sealed].ljust(geometry.sealed, b"\0")
+        sealed = payload.encrypt(geometry.suite, block.key, plain) + tail
+        for secret in key.hops:
+            sealed = payload.decrypt(geometry.suite, secret, sealed)
+        second = reply.open(geometry, key, sealed)
+        assert second is None or second in plain
+        return first is None, second is None
+
+    return Subject(run, [answer.payload, bytes(32) + inside])
+
+
+TARGETS = [
+    Target("unwrap-xwing", lambda: _unwrapping(XWING), (Dropped,), longest=XWING.packet + 8),
+    Target("unwrap-x25519", lambda: _unwrapping(X25519), (Dropped,), longest=X25519.packet + 8),
+    Target("sealed-xwing", lambda: _sealed(XWING), (Dropped,), longest=XWING.packet),
+    Target("sealed-x25519", lambda: _sealed(X25519), (Dropped,), longest=X25519.packet),
+    Target("slot", _slots, longest=X25519.slot),
+    Target("surb-xwing", lambda: _surbs(XWING), (BadSurb,)),
+    Target("surb-x25519", lambda: _surbs(X25519), (BadSurb,), longest=X25519.surb + 8),
+    Target("crossover", _crossovers, longest=X25519.body),
+    Target("frame", _frames, (BadPayload,), longest=128),
+    Target("message", _messages, (BadPayload,), longest=2048),
+    Target("reply", _replies, longest=X25519.payload + 8),
+]
