@@ -4,7 +4,9 @@
 delay, from the first frame sent until the last packet has been unwrapped at its last hop.
 
 ``hop-latency``: one idle server, no delay; from the moment a client hands a packet to its
-link until the next server has it.  One packet at a time.
+link until the next server has it.  One packet at a time.  Between the two stand two commits,
+each synced before the next step may begin; the bound is what two bare commits of LMDB take on
+the same disk, before and after the packets.
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import lmdb
+
 from mixminion.benchmarks.relay import PADDING, Program, WrongCount, expect, make_packets
+from mixminion.benchmarks.sink import PACKET
 from mixminion.directory.parameters import Parameters
 from mixminion.testing.network import LocalNetwork, wait_until
 
@@ -27,16 +32,44 @@ HOPS = 500
 def run() -> list[dict[str, Any]]:
     """All rows."""
     rates = sorted(_network(PACKETS) for _ in range(ROUNDS))
-    median, worst = _latency(HOPS)
+    bare = _two_commits(HOPS // 2)
+    times = _latency(HOPS)
+    bare += _two_commits(HOPS // 2)
     return [
         _row("network-3", rates[len(rates) // 2], "packets/s"),
-        _row("hop-latency", median, "ms"),
-        _row("hop-latency-p99", worst, "ms"),
+        _row("hop-latency", statistics.median(times), "ms", statistics.median(bare)),
+        _row("hop-latency-p99", _p99(times), "ms", _p99(bare)),
     ]
 
 
-def _row(name: str, value: float, unit: str) -> dict[str, Any]:
-    return {"name": name, "value": round(value, 2), "unit": unit, "bound": None, "ratio": None}
+def _row(name: str, value: float, unit: str, bound: float | None = None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "value": round(value, 2),
+        "unit": unit,
+        "bound": None if bound is None else round(bound, 2),
+        "ratio": None if bound is None else round(value / bound, 2),
+    }
+
+
+def _p99(times: list[float]) -> float:
+    return statistics.quantiles(times, n=100)[98]
+
+
+def _two_commits(count: int) -> list[float]:
+    """Milliseconds of two commits, of a packet each, one after the other."""
+    times = []
+    with (
+        tempfile.TemporaryDirectory(prefix="mixminion-bench-") as name,
+        lmdb.open(name, map_size=2**26) as environment,
+    ):
+        for n in range(count):
+            start = time.perf_counter()
+            for half in range(2):
+                with environment.begin(write=True) as transaction:
+                    transaction.put(b"%d" % (2 * (n % 100) + half), bytes(PACKET))
+            times.append((time.perf_counter() - start) * 1e3)
+    return times
 
 
 def _network(packets: int) -> float:
@@ -65,8 +98,8 @@ def _network(packets: int) -> float:
     return packets / took
 
 
-def _latency(count: int) -> tuple[float, float]:
-    """Median and 99th percentile, in milliseconds."""
+def _latency(count: int) -> list[float]:
+    """Milliseconds of each packet."""
     with tempfile.TemporaryDirectory(prefix="mixminion-bench-") as name:
         network = LocalNetwork(Path(name), mixes=2, parameters=no_delay())
         network.make()
@@ -80,7 +113,7 @@ def _latency(count: int) -> tuple[float, float]:
             network.stop()
     if len(times) != count:
         raise WrongCount(f"{len(times)} packets of {count}")
-    return statistics.median(times), statistics.quantiles(times, n=100)[98]
+    return times
 
 
 def no_delay() -> Parameters:
