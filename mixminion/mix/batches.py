@@ -136,6 +136,8 @@ def _parse_one(
     if kind == DROP:
         return Drop(str(octets, "ascii"))
     if kind == RELAY:
+        if len(octets) < NODE_ID:
+            raise ValueError(len(octets))
         return Answer(
             period, Relay(tag, bytes(octets[:NODE_ID]), delay_ms, bytes(octets[NODE_ID:]))
         )
@@ -147,6 +149,8 @@ def _parse_one(
     exit_at = SURB_ID + NAMES.size
     address_at = exit_at + exit_length
     payload_at = address_at + address_length
+    if payload_at > len(octets):
+        raise ValueError(payload_at)
     return Answer(
         period,
         Reply(
@@ -173,6 +177,8 @@ def parse_public(body: bytes) -> dict[int, bytes]:
         while at < len(body):
             period, length = PUBLIC.unpack_from(body, at)
             at += PUBLIC.size + length
+            if at > len(body):
+                raise BrokenAnswer()
             keys[period] = body[at - length : at]
     except struct.error as error:
         raise BrokenAnswer() from error

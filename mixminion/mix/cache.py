@@ -15,6 +15,7 @@ class PacketCache:
 
     def put(self, record_id: int, record: bytes) -> None:
         """Remember a record that has just been stored."""
+        self.forget(record_id)
         self._held[record_id] = record
         self._octets += len(record)
         while self._octets > self._limit:

@@ -18,7 +18,7 @@ from mixminion.interfaces import Clock, Random
 log = Logger()
 
 RETRY = 600.0
-"""Seconds before another try after one that failed, on average."""
+"""Seconds before another try after one that failed, at most."""
 
 
 class Documents:

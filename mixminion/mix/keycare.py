@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from mixminion.errors import MixminionError
 from mixminion.interfaces import Clock
 from mixminion.mix.periods import KeyPeriods
 from mixminion.mix.workers import Workers
@@ -19,6 +20,9 @@ log = Logger()
 
 LOOK = 600.0
 """Seconds between two looks at the calendar, at most."""
+
+RETRY = 60.0
+"""Seconds before the next look when the work of one could not be done."""
 
 
 class KeyCare:
@@ -41,8 +45,7 @@ class KeyCare:
     async def start(self, tagged: Iterable[int]) -> None:
         """*tagged* are the periods whose tags the store holds."""
         self._tagged = set(tagged)
-        await self._look()
-        self._wind()
+        await self._turn()
 
     def stop(self) -> None:
         """No more looks."""
@@ -50,19 +53,23 @@ class KeyCare:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 
-    def _wind(self) -> None:
-        self._timer = self._clock.callLater(min(LOOK, self._periods.length / 4), self._again)
-
-    def _again(self) -> None:
-        _ = Deferred.fromCoroutine(self._look_again())
-
-    async def _look_again(self) -> None:
+    async def _turn(self) -> None:
+        """A look, and the next one later."""
+        wait = min(LOOK, self._periods.length / 4)
         try:
             await self._look()
-        except Exception:
-            log.failure("Packet keys could not be renewed; tried again later.")
+        except Exception as error:
+            wait = RETRY
+            if isinstance(error, MixminionError) and not self._stopped:
+                reason = error.fields.get("reason", error.code)
+                log.error("Packet keys are not renewed ({reason}); tried again.", reason=reason)
+            elif not self._stopped:
+                log.failure("Packet keys could not be renewed; tried again later.")
         if not self._stopped:
-            self._wind()
+            self._timer = self._clock.callLater(wait, self._again)
+
+    def _again(self) -> None:
+        _ = Deferred.fromCoroutine(self._turn())
 
     async def _look(self) -> None:
         now = self._clock.seconds()

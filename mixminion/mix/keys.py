@@ -7,6 +7,7 @@ Only worker processes open these.  The file is JSON,
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from mixminion.sphinx.geometry import Geometry
 from mixminion.sphinx.unwrap import Unwrapper
 
 VERSION = 1
+SECRET = 32
+
+_OURS = re.compile(r"\.?packet-(?P<period>[0-9]+)\.key(?P<unfinished>\..+)?")
 
 
 class DamagedKey(OperatorError):
@@ -35,7 +39,7 @@ class PacketKeys:
         self._folder = folder
         self._geometry = geometry
         self._node_id = node_id
-        self._unwrappers: dict[int, Unwrapper | None] = {}
+        self._unwrappers: dict[int, Unwrapper] = {}
 
     def path(self, period: int) -> Path:
         """The file of a period's key."""
@@ -54,35 +58,34 @@ class PacketKeys:
             }
             octets = json.dumps(fields, sort_keys=True).encode("ascii")
             private.write(self.path(period), octets)
-            self._unwrappers.pop(period, None)
         return suite.public(self._private(period))
 
     def unwrapper(self, period: int) -> Unwrapper | None:
-        """The period's unwrapper, or None when its key is not here."""
-        if period not in self._unwrappers:
-            self._unwrappers[period] = (
-                Unwrapper(self._geometry, self._node_id, self._private(period))
-                if self.path(period).exists()
-                else None
+        """The period's unwrapper, or None while its key is not here; another worker may make it."""
+        if period not in self._unwrappers and self.path(period).exists():
+            self._unwrappers[period] = Unwrapper(
+                self._geometry, self._node_id, self._private(period)
             )
-        return self._unwrappers[period]
+        return self._unwrappers.get(period)
 
     def keep(self, periods: Iterable[int]) -> None:
-        """Erase the keys of all other periods."""
+        """Erase the keys of all other periods, here and on disk, and what a worker that was
+        killed while it wrote one left behind."""
         kept = set(periods)
-        for path in self._folder.glob("packet-*.key"):
-            number = path.stem.removeprefix("packet-")
-            if number.isdigit() and int(number) not in kept:
+        self._unwrappers = {n: opener for n, opener in self._unwrappers.items() if n in kept}
+        for path in self._folder.iterdir():
+            found = _OURS.fullmatch(path.name)
+            if found and (found["unfinished"] or int(found["period"]) not in kept):
                 path.unlink(missing_ok=True)
-                self._unwrappers.pop(int(number), None)
 
     def _private(self, period: int) -> bytes:
         path = self.path(period)
         try:
             fields = json.loads(private.read(path))
             known = fields["version"] == VERSION and fields["period"] == period
-            if not known or fields["suite"] != self._geometry.suite.name:
-                raise DamagedKey(path=path)
-            return bytes.fromhex(fields["private"])
+            secret = bytes.fromhex(fields["private"])
+            if known and fields["suite"] == self._geometry.suite.name and len(secret) == SECRET:
+                return secret
+            raise DamagedKey(path=path)
         except (ValueError, KeyError, TypeError) as error:
             raise DamagedKey(path=path) from error

@@ -12,6 +12,7 @@ from twisted.internet.defer import (
     CancelledError,
     Deferred,
     gatherResults,
+    maybeDeferred,
     succeed,
 )
 from twisted.internet.interfaces import IDelayedCall
@@ -62,6 +63,7 @@ class Outgoing:
         self.idle = idle
         self.backoff = backoff
         self._peers: dict[bytes, _Peer] = {}
+        self._undeleted: list[int] = []
         self._sweeper = clock.callLater(SWEEP, self._sweep)
         self.stopping = False
 
@@ -97,13 +99,21 @@ class Outgoing:
     async def _delete(self, ids: Sequence[int]) -> None:
         try:
             await self.store.delete(ids)
-        except Exception:
-            log.failure("Packets that were sent could not be deleted; they are sent again later.")
+        except Exception as error:
+            if not self.stopping:  # after a start they are sent again, and refused as replays
+                kind = type(error).__name__
+                log.error("Packets that were sent could not be deleted: {kind}", kind=kind)
+                self._undeleted += ids
 
     def _sweep(self) -> None:
+        undeleted, self._undeleted = self._undeleted, []
+        if undeleted:
+            self.discard(undeleted)
         now = self.clock.seconds()
-        for peer in self._peers.values():
+        for peer in list(self._peers.values()):
             peer.expire(now)
+            if not peer.needed:
+                del self._peers[peer.identity]
         self._sweeper = self.clock.callLater(SWEEP, self._sweep)
 
 
@@ -112,17 +122,24 @@ class _Peer:
 
     def __init__(self, outgoing: Outgoing, identity: bytes) -> None:
         self._out = outgoing
-        self._identity = identity
+        self.identity = identity
         self._queue = DestinationQueue(
             outgoing.clock, outgoing.backoff, outgoing.expiry, outgoing.random
         )
         self.link: Link | None = None
+        self._useful = False  # the link has carried something
         self._dialling: Deferred[Link] | None = None
         self._reading = 0
+        self._working = False
         self._timer: IDelayedCall | None = None
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is anything to remember of this peer."""
+        return bool(len(self._queue) or self.link or self._dialling)
 
     def add(self, record_id: int, due: float) -> None:
         """One more packet for this peer."""
@@ -135,6 +152,7 @@ class _Peer:
         if expired:
             self._out.counters.add(Name.EXPIRED, len(expired))
             self._out.discard(expired)
+            self._work()
 
     def stop(self) -> Deferred[None]:
         """Close the link; fires when it is closed."""
@@ -150,11 +168,12 @@ class _Peer:
     def opened(self, link: Link) -> None:
         """The peer accepted the link."""
         self.link = link
-        self._queue.up()
+        self._useful = False
         self._work()
 
     def received(self, keys: Sequence[int]) -> None:
-        """The peer has these on its disk."""
+        """The peer has these on its disk: it works, which an open link alone does not show."""
+        self._useful = True
         self._queue.done(keys)
         if not self._queue.held:
             self._queue.up()
@@ -174,7 +193,7 @@ class _Peer:
         """The link is gone."""
         self.link = None
         self._queue.put_back(unacknowledged)
-        if error is not None:
+        if error is not None or not self._useful:  # or we would dial again at once, for ever
             self._hold()
         self._work()
 
@@ -191,20 +210,24 @@ class _Peer:
 
     def _work(self) -> None:
         """Do what can be done now, and have the clock call when there is more to do."""
-        self._unwind()
-        if self._out.stopping:
+        if self._out.stopping or self._working:
             return
+        self._unwind()
+        self._working = True  # what is done may end, and come back here, before it returns
+        if self.link is None and self._dialling is None and self._can_send():
+            self._dial()
         if self.link is not None:
             self._feed(self.link)
-        elif self._dialling is None and self._can_send():
-            self._dial()
+        self._working = False
         self._wind()
 
     def _wind(self) -> None:
+        if self._out.stopping or self._dialling is not None:
+            return
         now = self._out.clock.seconds()
         ready = self._queue.next_ready()
-        if ready is not None and ready > now:
-            self._timer = self._out.clock.callLater(ready - now, self._work)
+        if ready is not None and (ready > now or self.link is None):
+            self._timer = self._out.clock.callLater(max(0.0, ready - now), self._work)
         elif self.link is not None and not len(self._queue):
             self._timer = self._out.clock.callLater(self._out.idle, self._rest)
 
@@ -220,11 +243,12 @@ class _Peer:
             _ = self.link.close()
 
     def _dial(self) -> None:
-        self._dialling = self._out.dial(self._identity, self)
-        _ = self._dialling.addCallbacks(self._dialled, self._not_dialled)
+        dialling = self._dialling = maybeDeferred(self._out.dial, self.identity, self)
+        _ = dialling.addCallbacks(self._dialled, self._not_dialled)
 
     def _dialled(self, link: Link) -> None:
         self._dialling = None
+        self._work()
 
     def _not_dialled(self, failure: Failure) -> None:
         self._dialling = None
@@ -242,32 +266,37 @@ class _Peer:
             if packet is None:
                 stored.append(record_id)
             else:
-                link.send(record_id, packet)
+                self._send(link, record_id, packet)
         if stored:
             self._reading += len(stored)
-            reading = Deferred.fromCoroutine(self._send_stored(link, stored))
-            _ = reading.addErrback(self._not_read, stored)
+            _ = Deferred.fromCoroutine(self._send_stored(link, stored))
 
     async def _send_stored(self, link: Link, ids: Sequence[int]) -> None:
         """Read what the cache no longer has, then send it."""
         try:
             packets = await self._out.store.read(ids)
-        finally:
-            self._reading -= len(ids)
-        gone = [n for n, packet in zip(ids, packets, strict=True) if packet is None]
-        self._queue.done(gone)
-        for record_id, packet in zip(ids, packets, strict=True):
+        except Exception as error:
+            if not self._out.stopping:
+                log.error("Packets could not be read: {kind}", kind=type(error).__name__)
+            packets = []
+            self._queue.put_back(ids)
+            self._hold()
+        self._reading -= len(ids)
+        for record_id, packet in zip(ids, packets, strict=False):
             if packet is None:
-                continue
-            if self.link is link and link.room:
-                link.send(record_id, packet)
+                self._queue.done([record_id])
             else:
-                self._queue.put_back([record_id])
+                self._send(link, record_id, packet)
         self._work()
 
-    def _not_read(self, failure: Failure, ids: Sequence[int]) -> None:
-        if not failure.check(MixminionError):
-            log.failure("Stored packets could not be read.", failure)
-        self._queue.put_back(ids)
-        self._hold()
-        self._work()
+    def _send(self, link: Link, record_id: int, packet: bytes) -> None:
+        """Send it if the link still takes it: a link may end while it is written to."""
+        if self.link is not link or link.room <= 0:
+            self._queue.put_back([record_id])
+            return
+        try:
+            link.send(record_id, packet)
+        except ValueError:  # stored when packets had another length: nobody takes it any more
+            self._queue.done([record_id])
+            self._out.counters.add("drop-length")
+            self._out.discard([record_id])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,7 +30,7 @@ from mixminion.mmtp.server import MMTPServerFactory
 from mixminion.net.alpn import link_factory
 from mixminion.net.links import LinkCredentials
 from mixminion.net.tls import client_tls, server_tls
-from mixminion.store import Store
+from mixminion.store import Entry, Store
 from mixminion.util.hostport import HostPort
 
 log = Logger()
@@ -41,7 +41,7 @@ CACHE = 32 * 2**20
 """Octets of recently pooled packets kept in memory."""
 
 STOPPING = 30.0
-"""Seconds that sessions and links get to end by themselves."""
+"""Seconds that each part gets for ending; then the others go on with theirs."""
 
 
 class UnknownServer(PeerError):
@@ -57,7 +57,7 @@ class Listening(Protocol):
     def startService(self) -> None:
         """Listen."""
 
-    def stopService(self) -> Any:
+    def stopService(self) -> Awaitable[Any]:
         """Accept no more."""
 
 
@@ -92,7 +92,12 @@ class MixServer:
         self.view = view
         parameters = view.parameters
         self._periods = KeyPeriods(parameters.key_period, parameters.key_grace)
-        self.ready = False
+        self._taken_up = self._stopping = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has taken up what was stored, and has its packet keys."""
+        return self._taken_up and bool(self._keycare.public)
 
     # -- starting ------------------------------------------------------------------------------
 
@@ -101,6 +106,7 @@ class MixServer:
         around, parameters = self._around, self.view.parameters
         cache = PacketCache(CACHE)
         self.store = around.open_store()
+        self._held = self.store.waiting()  # asked for before anything new can be taken in
         self.delivery = around.delivery(self.store)
         self.outgoing = Outgoing(
             clock=around.clock,
@@ -144,40 +150,67 @@ class MixServer:
 
     async def start(self) -> None:
         """Take up what the store holds from before; then the server is ready."""
-        await self.delivery.start()
-        held = await self.store.waiting()
+        held = await self._held
+        if self._stopping:
+            return
         now_ms = int(self._around.clock.seconds() * 1000)
-        parameters = self.view.parameters
         for entry in held.pooled:
-            delay_ms = fresh(
-                self._around.random,
-                parameters.mean_delay_ms,
-                parameters.delay_cap_ms,
-                entry.due_ms,
-                now_ms,
-            )
-            self.pool.add(entry.id, entry.destination, entry.due_ms / 1000, delay_ms / 1000)
-        for incoming in held.incoming:
-            self.pipeline.add(incoming)
-        await self._keycare.start(held.tag_keys)
-        self.ready = True
+            self._pool_again(entry, now_ms)
+        self.pipeline.take_up(held.incoming)
+        await self.delivery.start()
+        if not self._stopping:
+            await self._keycare.start(held.tag_keys)
+        self._taken_up = not self._stopping
+
+    def _pool_again(self, entry: Entry, now_ms: int) -> None:
+        """Its queue counts from its old moment, or from now where a clock was wrong."""
+        parameters = self.view.parameters
+        mean_ms, cap_ms = parameters.mean_delay_ms, parameters.delay_cap_ms
+        delay_ms = fresh(self._around.random, mean_ms, cap_ms, entry.due_ms, now_ms)
+        due_ms = min(entry.due_ms, now_ms + delay_ms)
+        self.pool.add(entry.id, entry.destination, due_ms / 1000, delay_ms / 1000)
 
     # -- stopping ----------------------------------------------------------------------------
 
     async def stop(self) -> None:
         """End in order: no new connections, no new frames, batches under way, the pool, links,
-        hand-overs, workers, and the store last.  What is accepted and not yet away stays stored."""
-        self.ready = False
-        await self._listening.stopService()
-        await self.sessions.stop()
+        hand-overs, workers, and the store last.  What is accepted and not yet away stays stored.
+        No part is waited for longer than :data:`STOPPING`."""
+        self._stopping = True
+        self._taken_up = False
+        await self._end("listening", self._listening.stopService)
+        await self._end("sessions", self.sessions.stop)
         self.intake.stop()
         self._keycare.stop()
-        await self.pipeline.stop()
+        await self._end("unwrapping", self.pipeline.stop)
         self.pool.stop()
-        await self.outgoing.stop()
-        await self.delivery.stop()
-        await self._around.workers.stop()
-        await self.store.close()
+        await self._end("links", self.outgoing.stop)
+        await self._end("hand-overs", self.delivery.stop)
+        await self._end("workers", self._around.workers.stop)
+        await self._end("the store", self.store.close)
+
+    async def _end(self, part: str, stop: Callable[[], Awaitable[Any]]) -> None:
+        """Wait until *part* has ended; one that hangs or fails keeps nothing else from ending."""
+        over: Deferred[None] = Deferred()
+
+        async def run() -> None:
+            try:
+                await stop()
+            except Exception:
+                log.failure("Stopping: {part} ended badly.", part=part)
+            if not over.called:
+                over.callback(None)
+
+        def late() -> None:
+            if not over.called:
+                log.warn("Stopping: {part} did not end in time.", part=part)
+                over.callback(None)
+
+        _ = Deferred.fromCoroutine(run())
+        timer = self._around.clock.callLater(STOPPING, late)
+        await over
+        if timer.active():
+            timer.cancel()
 
     # -- the middle --------------------------------------------------------------------------
 
@@ -186,7 +219,8 @@ class MixServer:
         self.view = view
 
     def _offer(self, record_id: int, destination: bytes, due: float) -> None:
-        """What leaves the pool joins its queue: node ids have 32 octets, exits a prefix."""
+        """What leaves the pool joins its queue.  Exits' names are ASCII behind a prefix; a node
+        id is a hash, and one that looked like that would harm its own server only."""
         if destination.startswith(EXIT) and destination.isascii():
             self.delivery.offer(record_id, destination, due)
         else:
