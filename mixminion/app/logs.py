@@ -1,4 +1,7 @@
-"""The server's log: a file that is set aside at a size, so many kept, whatever twistd's options."""
+"""A daemon's log: a file that is set aside at a size, so many kept, whatever twistd's options.
+
+What of an event is written, :mod:`mixminion.app.silence` says.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,17 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from twisted.logger import (
+    FileLogObserver,
     FilteringLogObserver,
     ILogObserver,
     LogEvent,
     LogLevel,
     LogLevelFilterPredicate,
-    textFileLogObserver,
 )
 from twisted.python.logfile import LogFile
 from zope.interface import implementer
 
+from mixminion.app import silence
 from mixminion.disk import private
 
 
@@ -44,7 +48,7 @@ class Log:
         outputs = [self._file, *([sys.stdout] if foreground else [])]
         enough = LogLevelFilterPredicate(LogLevel.lookupByName(level))
         self._observers = [
-            FilteringLogObserver(textFileLogObserver(cast(IO[Any], output)), [enough])
+            FilteringLogObserver(FileLogObserver(cast(IO[Any], output), silence.line), [enough])
             for output in outputs
         ]
 

@@ -76,6 +76,7 @@ from mixminion.net.listeners import Listener
 from mixminion.sphinx import suites
 from mixminion.sphinx.geometry import Geometry
 from mixminion.store import Store, ThreadExecutor
+from mixminion.util import faults
 from mixminion.util.hostport import HostPort
 from mixminion.util.times import to_text
 
@@ -266,6 +267,7 @@ class ServerService(Service):
     def privilegedStartService(self) -> None:
         """Open everything; twistd has become a daemon by now."""
         Service.privilegedStartService(self)
+        faults.hush(lambda text: log.critical("Nobody caught this: {report}", report=text))
         harden()
         self._lock.note_pid()
         try:

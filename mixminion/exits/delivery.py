@@ -11,6 +11,7 @@ from zope.interface import implementer
 from mixminion.counters import Counters, Name
 from mixminion.exits import record
 from mixminion.exits.lane import Lane, discard
+from mixminion.exits.words import word
 from mixminion.interfaces import (
     Accepted,
     Clock,
@@ -22,6 +23,7 @@ from mixminion.interfaces import (
 )
 from mixminion.payload import frame, message
 from mixminion.payload.errors import BadPayload
+from mixminion.util import faults
 
 log = Logger()
 
@@ -98,13 +100,13 @@ class Delivery:
             refused = module.check(recipients, content, surb_id is not None)
         except Exception as error:
             log.error(
-                "The exit {exit} could not check a message: {kind}",
+                "The exit {exit} could not check a message: {report}",
                 exit=exit,
-                kind=type(error).__name__,
+                report=faults.report(error),
             )
             return EXIT_FAULT
         if refused is not None:
-            return refused
+            return word(refused)
         # The moment of release, never of arrival: it is what the world may know.
         domain = module.domain or self._host_name
         message_id = f"<{self._random.octets(16).hex()}@{domain}>"

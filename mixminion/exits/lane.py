@@ -11,8 +11,10 @@ from twisted.logger import Logger
 
 from mixminion.counters import Counters, Name
 from mixminion.exits import record
+from mixminion.exits.words import word
 from mixminion.interfaces import Clock, IExit, Outcome, OutcomeKind, Random, RecordStore
 from mixminion.queues.destination import Backoff, DestinationQueue
+from mixminion.util import faults
 
 T = TypeVar("T")
 
@@ -124,7 +126,7 @@ class Lane:
             "{exit}: {kind} ({reason})",
             exit=self.name,
             kind=outcome.kind.value,
-            reason=outcome.reason,
+            reason=word(outcome.reason),
         )
         if outcome.kind is OutcomeKind.TEMPORARY:
             self._counters.add(Name.RETRIED)
@@ -173,16 +175,11 @@ class Lane:
 
     def _crashed(self, what: str, error: Exception) -> None:
         """Log a defect of an exit: where it is, never what the exception says."""
-        where, trace = "", error.__traceback__
-        while trace is not None:
-            where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
-            trace = trace.tb_next
         log.error(
-            "The exit {exit} {what}: {kind} at {where}",
+            "The exit {exit} {what}: {report}",
             exit=self.name,
             what=what,
-            kind=type(error).__name__,
-            where=where,
+            report=faults.report(error),
         )
 
 

@@ -22,7 +22,7 @@ class LogTests(SyncTestCase):
     def log(self, *, level: str = "info", max_size: int = 10**6, keep: int = 3) -> Logger:
         """A logger that writes into the file only."""
         log = Log(self.file, level=level, max_size=max_size, keep=keep, foreground=False)
-        return Logger("tests", observer=log)
+        return Logger("mixminion.tests", observer=log)
 
     def test_level(self):
         """Events of the level and above are written, others are not."""
