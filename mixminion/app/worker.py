@@ -13,6 +13,7 @@ import sys
 from mixminion.app.process import harden
 from mixminion.mix.batches import LENGTH
 from mixminion.mix.unwrapping import from_settings
+from mixminion.util import faults
 
 STANDARD_INPUT = 0
 
@@ -21,6 +22,7 @@ def main() -> None:
     """Serve until the network process is gone."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # whoever gets them all decides when to end
+    faults.hush(lambda text: print(text, file=sys.stderr, flush=True))
     harden()
     unwrapping = from_settings(sys.argv[1])
     with socket.socket(fileno=STANDARD_INPUT) as stream:
