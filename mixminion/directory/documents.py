@@ -17,13 +17,14 @@ from msgspec import Meta
 
 from mixminion.directory import canonical
 from mixminion.directory.errors import BadDocument, NewerDocument
+from mixminion.util import times
 
 Key = Annotated[bytes, Meta(min_length=32, max_length=32)]
 """A raw Ed25519 public key."""
 Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
 """A SHA-256 digest."""
-Time = Annotated[int, Meta(ge=0, le=canonical.GREATEST)]
-"""Unix seconds."""
+Time = Annotated[int, Meta(ge=0, le=times.LAST)]
+"""Unix seconds, to the end of the year 9999: later ones cannot be written for people."""
 Count = Annotated[int, Meta(ge=0, le=canonical.GREATEST)]
 Positive = Annotated[int, Meta(ge=1, le=canonical.GREATEST)]
 Nickname = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,19}\Z")]

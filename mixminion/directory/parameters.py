@@ -11,14 +11,18 @@ from mixminion.crypto import kdf
 from mixminion.directory.documents import Count, Digest, Part, Positive, Word
 
 
+Delay = Annotated[int, Meta(ge=1, le=2**32 - 1)]
+"""Milliseconds that a packet can ask for: a slot has four octets for them."""
+
+
 class Parameters(Part, frozen=True, kw_only=True, omit_defaults=False):
     """Network parameters.  Durations are seconds unless a name ends in ``_ms``.
 
     Every one is written out in a consensus; one that is missing there has its default.
     """
 
-    mean_delay_ms: Positive = 240_000  #: of the exponential delays that senders draw
-    delay_cap_ms: Positive = 2_400_000  #: at which those are truncated; mixes drop beyond it
+    mean_delay_ms: Delay = 240_000  #: of the exponential delays that senders draw
+    delay_cap_ms: Delay = 2_400_000  #: at which those are truncated; mixes drop beyond it
     tick_ms: Positive = 100  #: packets due in one tick leave shuffled
     strategy: Word = "poisson"  #: how mixes hold packets
     hops: Annotated[int, Meta(ge=1, le=32)] = 4  #: the usual length of a path, the exit included
@@ -77,12 +81,17 @@ class Suite(msgspec.Struct, frozen=True):
 
     string: bytes  #: 16 octets
     key_length: int  #: octets of a public packet key
+    element: int  #: octets in front of the routing
+    carried: int  #: octets of the next element, in a slot
 
 
 SUITES = {
-    "xwing": Suite(b"mixminion2-xwing", 1216),
-    "x25519": Suite(b"mixminion2-25519", 32),
+    "xwing": Suite(b"mixminion2-xwing", 1216, 1120, 1120),
+    "x25519": Suite(b"mixminion2-25519", 32, 32, 0),
 }
+_RELAY = 70  # octets of a relay slot's commands
+_AROUND_SEALED = 104  # of a crossover packet's payload, besides a header and the sealed reply
+_LEAST_SEALED = 40
 
 
 class PacketGeometry(Part, frozen=True, kw_only=True, omit_defaults=False):
@@ -108,11 +117,15 @@ class PacketGeometry(Part, frozen=True, kw_only=True, omit_defaults=False):
         )
 
     def __post_init__(self) -> None:
-        known = self.suite in SUITES
-        if known and self.digest != geometry_digest(
-            self.suite, self.hops, self.commands, self.packet
-        ):
+        suite = SUITES.get(self.suite)
+        if suite is None:
+            return
+        if self.digest != geometry_digest(self.suite, self.hops, self.commands, self.packet):
             raise ValueError("the geometry's digest is not that of its sizes")
+        header = 2 + suite.element + self.hops * (self.commands + suite.carried) + 32
+        room = self.packet - 2 * header - _AROUND_SEALED
+        if self.commands < _RELAY or room < _LEAST_SEALED:
+            raise ValueError("no packet can have these sizes")
 
 
 def geometry_digest(suite: str, hops: int, commands: int, packet: int) -> bytes:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+LAST = 253_402_300_799
+"""9999-12-31T23:59:59Z."""
+
 _FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 
 def to_text(seconds: float) -> str:
-    """Unix time, rounded down to a whole second, in RFC 3339."""
+    """Unix time to :data:`LAST`, rounded down to a whole second, in RFC 3339."""
     return datetime.fromtimestamp(seconds // 1, UTC).strftime("%Y-%m-%dT%H:%M:%SZ").zfill(20)
 
 

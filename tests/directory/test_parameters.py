@@ -57,6 +57,14 @@ class ParametersTests(SyncTestCase):
         read = msgspec.json.decode(b'{"hops":3,"shoe-size":44}', type=Parameters)
         self.assertEqual(read, Parameters(hops=3))
 
+    def test_longest_delay(self):
+        """A delay that no packet can carry is refused."""
+        for name in (b"mean-delay-ms", b"delay-cap-ms"):
+            good, bad = (b'{"%b":%d}' % (name, n) for n in (2**32 - 1, 2**32))
+            msgspec.json.decode(good, type=Parameters)
+            with self.assertRaises(msgspec.ValidationError):
+                msgspec.json.decode(bad, type=Parameters)
+
 
 class GeometryTests(SyncTestCase):
     """Packet geometries, which the sphinx room knows by itself."""
@@ -78,6 +86,25 @@ class GeometryTests(SyncTestCase):
         changed += [("xwing", 4, 83, 32_768), ("xwing", 4, 82, 32_769)]
         digests = {geometry_digest(*each) for each in [sizes, *changed]}
         self.assertEqual(len(digests), 5)
+
+    def test_impossible(self):
+        """Sizes of which no packet can be made are refused, just those that sphinx refuses."""
+        for suite, least in (("xwing", 7212), ("x25519", 556)):
+            for commands, packet, possible in (
+                (70, least, True),
+                (70, least - 1, False),
+                (69, least, False),
+                (71, least + 3, False),
+                (71, least + 4, True),
+            ):
+                sizes = (2, commands, packet)
+                if possible:
+                    sphinx_geometry.Geometry(sphinx_suites.by_name(suite), *sizes)
+                    PacketGeometry.make(suite, *sizes)
+                else:
+                    known = sphinx_suites.by_name(suite)
+                    self.assertRaises(ValueError, sphinx_geometry.Geometry, known, *sizes)
+                    self.assertRaises(ValueError, PacketGeometry.make, suite, *sizes)
 
     def test_mismatch(self):
         """A geometry with another's digest is refused; of an unknown suite nobody can say."""

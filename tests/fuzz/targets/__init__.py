@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tests.fuzz.driver import Target
-from tests.fuzz.targets import packets
+from tests.fuzz.targets import documents, links, packets
 
-TARGETS: dict[str, Target] = {target.name: target for target in (*packets.TARGETS,)}
+ROOMS = (packets, links, documents)
+
+TARGETS: dict[str, Target] = {target.name: target for room in ROOMS for target in room.TARGETS}

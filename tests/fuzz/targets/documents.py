@@ -1,0 +1,275 @@
+"""Directory documents: their form, what they say, and what is made of them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from mixminion.client import packets
+from mixminion.crypto import kdf, x25519
+from mixminion.crypto.rng import SeededRandom
+from mixminion.directory import canonical, certificate, checks, documents
+from mixminion.directory.certificate import KeyCertificate, Role
+from mixminion.directory.checks import SignedConsensus
+from mixminion.directory.consensus import Consensus, KeyPeriod
+from mixminion.directory.descriptor import Descriptor
+from mixminion.directory.documents import Document
+from mixminion.directory.envelope import Envelope, PayloadType, Signer, sign
+from mixminion.directory.errors import (
+    BadDocument,
+    BadSignature,
+    DirectoryEarly,
+    DirectoryExpired,
+    NewerDocument,
+    NoKeyPeriod,
+    NotEnoughSignatures,
+    UnknownSuite,
+)
+from mixminion.directory.keydoc import KeyDocument, ServerKey
+from mixminion.directory.parameters import PacketGeometry, Parameters
+from mixminion.directory.parts import Exit, Rule, allowed
+from mixminion.directory.view import View
+from mixminion.errors import MixminionError
+from mixminion.testing.directory import server_signer
+from mixminion.util import times
+from tests.directory import network
+from tests.directory.network import NOW
+from tests.fuzz import mutators
+from tests.fuzz.driver import Subject, Target
+
+_VECTORS = Path(__file__).parents[2] / "vectors" / "directory"
+_PRIVATE, _PUBLIC = network.authorities(3)
+
+
+def _descriptor() -> bytes:
+    rules = (Rule(allow=False, network="192.0.2.0/24"), Rule(allow=True, network="2001:db8::/32"))
+    exits = (network.SMTP, Exit("news", "nntp", 9, {"groups": ["alt.test"], "tls": True}))
+    more = {"accepts": rules, "dials": rules[:1], "exits": exits, "family": "f", "contact": "ö"}
+    return network.published("alice", 1, **more)
+
+
+def _consensus() -> Consensus:
+    servers = [network.server("alice"), network.server("bob", 2, family="f", jurisdiction="de")]
+    return network.consensus(servers, previous=bytes(32))
+
+
+def _payload(octets: bytes) -> bytes:
+    return base64.b64decode(json.loads(octets)["payload"])
+
+
+def _frozen(name: str) -> bytes:
+    """A document of the frozen vectors, as it is published."""
+    return (_VECTORS / f"{name}.json").read_bytes().rstrip(b"\n")
+
+
+def _canonical() -> Subject:
+    corpus = [
+        b'{"a":[1,2,{"b":true}],"c":"\xc3\xa9\\n","d":-9007199254740991}',
+        b"[[[[[[[[]]]]]]]]",
+        b'{"\xef\xbf\xbf":1,"\xf0\x9f\x98\x80":2}',
+        b'"\\u0000\\u001f\\"\\\\"',
+        _payload(_descriptor()),
+    ]
+
+    def run(octets: bytes) -> object:
+        value = canonical.decode(octets)
+        assert canonical.encode(value) == octets
+        assert json.loads(octets) == value
+        return type(value)
+
+    return Subject(run, corpus)
+
+
+def _envelope(kind: PayloadType) -> Subject:
+    signers = [Signer.of(key) for key in _PRIVATE]
+    corpus = [
+        sign(kind, b'{"version":1}', signers).encode(),
+        sign(kind, b"", [server_signer(network.private_key("alice"), now=NOW)]).encode(),
+    ]
+
+    def run(octets: bytes) -> object:
+        envelope = Envelope.decode(octets, kind, limit=4096)
+        assert envelope.encode() == octets
+        return len(envelope.signatures)
+
+    return Subject(run, corpus)
+
+
+def _signed(kind: PayloadType, verify: Callable[[bytes], object], corpus: list[bytes]) -> Subject:
+    """Payloads of *kind*, signed by whom *verify* believes."""
+    signer = server_signer(network.private_key("alice"), bytes(32), now=NOW)
+
+    def run(octets: bytes) -> object:
+        return verify(sign(kind, octets, [signer]).encode())
+
+    return Subject(run, [_payload(each) for each in corpus])
+
+
+def _descriptors() -> Subject:
+    return Subject(
+        lambda octets: type(_check_document(Descriptor, octets, "descriptor")),
+        [_payload(_descriptor()), _payload(_frozen("descriptor"))],
+    )
+
+
+def _check_document(kind: type[Document], octets: bytes, name: str) -> Document:
+    """Read it, write it, read it again."""
+    found = documents.decode(kind, octets, name=name, version=1, limit=2**16)
+    assert documents.decode(kind, found.encode(), name=name, version=1, limit=2**17) == found
+    return found
+
+
+def _verified_descriptors() -> Subject:
+    def verify(octets: bytes) -> object:
+        return Descriptor.verify(octets, NOW).nickname
+
+    return _signed(PayloadType.DESCRIPTOR, verify, [_descriptor()])
+
+
+def _raw_descriptors() -> Subject:
+    return Subject(lambda octets: Descriptor.verify(octets, NOW).nickname, [_descriptor()])
+
+
+def _certificates() -> Subject:
+    """Key certificates in the signature of an authority."""
+    identity = network.private_key("authority 0")
+    key = network.identity("other")
+    made = certificate.certify(
+        Role.AUTHORITY, identity, key, valid_after=NOW - 9, valid_until=NOW + 9
+    )
+
+    def run(octets: bytes) -> object:
+        envelope = sign(PayloadType.KEY_CERTIFICATE, octets, [Signer.of(identity)])
+        signer = Signer(key, lambda octets: bytes(64), envelope)
+        signature = sign(PayloadType.CONSENSUS, b"", [signer]).signatures[0]
+        if certificate.claims(signature, network.identity("authority 0")):
+            certificate.signing_key(signature, Role.AUTHORITY, _PUBLIC[0], NOW)
+        return _check_document(KeyCertificate, octets, "key certificate") is not None
+
+    return Subject(run, [made.payload, _payload(_frozen("key-certificate"))])
+
+
+def _consensuses() -> Subject:
+    """What a majority of the authorities might sign, and what a client makes of it."""
+
+    def run(octets: bytes) -> object:
+        found = _check_document(Consensus, octets, "consensus")
+        assert isinstance(found, Consensus)
+        for now in (0, NOW, 2**33):
+            with suppress(DirectoryEarly, DirectoryExpired):
+                checks.check_dates(found, now)
+        view = View(found, [])
+        with suppress(UnknownSuite, NoKeyPeriod):
+            view.geometry_of(view.current_period(NOW))
+        for server in view.servers:
+            assert view.by_node(server.node_id) is server
+            assert view.by_name(server.nickname.upper()) is server
+            for place in server.addresses:
+                allowed(server.accepts, place)
+        return len(view.servers), view.periods
+
+    return Subject(run, [_consensus().encode(), _far().encode(), _payload(_frozen("consensus"))])
+
+
+def _far() -> Consensus:
+    """A consensus of the last days that can be written."""
+    last = times.LAST
+    return network.consensus(
+        valid_after=last - 9,
+        fresh_until=last - 8,
+        valid_until=last,
+        key_periods=(
+            KeyPeriod(
+                number=9,
+                begins=last - 9,
+                ends=last - 8,
+                geometry=PacketGeometry.make(),
+                keys=bytes(32),
+            ),
+        ),
+    )
+
+
+def _packets() -> Subject:
+    """A packet made from what a majority of the authorities might sign."""
+    sizes = PacketGeometry.make("x25519", 2, 96, 720)
+    servers = [network.server(name, i) for i, name in enumerate(("alice", "bob", "carol"), 1)]
+    small = Parameters(hops=2, mean_delay_ms=500, delay_cap_ms=5000)
+    period = KeyPeriod(number=1, begins=NOW - 9, ends=NOW + 9000, geometry=sizes, keys=bytes(32))
+    real = network.consensus(servers, parameters=small, key_periods=(period,))
+    keys = KeyDocument(
+        period=1,
+        suite="x25519",
+        keys=tuple(
+            ServerKey(identity=each.identity, key=x25519.public(bytes(32))) for each in real.servers
+        ),
+    )
+
+    def run(octets: bytes) -> object:
+        found = documents.decode(Consensus, octets, name="consensus", version=1, limit=2**16)
+        random = SeededRandom(octets)
+        letter = packets.Letter("smtp", ("bob@example.org",), b"x", random.below(2) * "bob,?")
+        built = packets.make(View(found, [keys]), letter, NOW, random)
+        assert len(built.packet.octets) == found.key_periods[0].geometry.packet
+        return len(built.path), len(built.warnings)
+
+    return Subject(run, [real.encode()])
+
+
+def _raw_consensuses() -> Subject:
+    """A consensus in its envelope, from a server, with signatures that count or not."""
+    corpus = [
+        _consensus().sign([Signer.of(key) for key in _PRIVATE]),
+        _consensus().sign([Signer.of(_PRIVATE[0])]),
+    ]
+
+    def run(octets: bytes) -> object:
+        return SignedConsensus.verify(octets, _PUBLIC, NOW).tally.signed
+
+    return Subject(run, corpus)
+
+
+def _key_documents() -> Subject:
+    consensus = network.consensus([network.server("alice"), network.server("bob", 2)])
+    real = [network.keys(consensus.servers, period.number) for period in consensus.key_periods]
+    short = KeyDocument(period=network.PERIOD, suite="x", keys=())
+
+    def run(octets: bytes) -> object:
+        found = KeyDocument.read(octets, kdf.sha256(octets))
+        assert KeyDocument.read(found.encode(), kdf.sha256(found.encode())) == found
+        view = View(consensus, [found])
+        return len(view.usable(NOW, found.period))
+
+    return Subject(run, [*(each.encode() for each in real[:1]), short.encode(), _frozen("keys")])
+
+
+_WORDS = (
+    b'{"version":1}', b'"version":1,', b"true", b"false", b"null", b'""', b"[]", b"{}", b"-1",
+    b"9007199254740991", b"9007199254740992", b"1e9", b"0.5", b"[[[[[[[[[", b'"\\ud800"',
+    b"\\u00e9", b'{"a":', b'"smtp"', b'"127.0.0.1:1"', b'"::1/128"', b'"xwing"', b'"x25519"',
+    b"\xf0\x9f\x98\x80", b'"\\udfff\\ud800"',
+)  # fmt: skip
+_REFUSES = (BadDocument, NewerDocument)
+
+
+def _target(
+    name: str, build: Callable[[], Subject], *refuses: type[Exception], longest: int = 16_384
+) -> Target:
+    return Target(name, build, (*_REFUSES, *refuses), mutators.JSON, words=_WORDS, longest=longest)
+
+
+TARGETS = [
+    _target("canonical", _canonical, longest=4096),
+    _target("envelope", lambda: _envelope(PayloadType.CONSENSUS), longest=4096),
+    _target("descriptor", _descriptors),
+    _target("descriptor-raw", _raw_descriptors, BadSignature),
+    _target("descriptor-signed", _verified_descriptors, BadSignature),
+    _target("certificate", _certificates, BadSignature, longest=4096),
+    _target("consensus", _consensuses),
+    _target("client-packet", _packets, MixminionError),
+    _target("consensus-raw", _raw_consensuses, NotEnoughSignatures),
+    _target("keys", _key_documents),
+]
