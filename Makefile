@@ -33,7 +33,7 @@ fuzz: .venv/.test
 	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 integration: .venv/.test
-	.ci/install postfix
+	.ci/install postfix gcc libc6-dev
 	$(TRIAL) tests.integration
 
 bench: .venv/.test
