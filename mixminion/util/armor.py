@@ -17,10 +17,8 @@ from mixminion.errors import EX_DATAERR, UserError
 _COLUMNS = 64
 _KIND = re.compile(r"[A-Z0-9]+(?: [A-Z0-9]+)*", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9-]{1,40}", re.ASCII)
-_BLOCK = re.compile(
-    r"^-----BEGIN (?P<kind>[A-Z0-9 ]+)-----$\n(?P<inside>.*?)^-----END (?P=kind)-----$",
-    re.ASCII | re.MULTILINE | re.DOTALL,
-)
+_BEGIN = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----", re.ASCII)
+_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class BadArmor(UserError):
@@ -65,26 +63,40 @@ def decode(text: str) -> list[Armored]:
 
     :raises BadArmor: a block is damaged or has no end.
     """
-    lines = re.sub(r"[ \t]*(?:\r\n|\r|\n|\Z)", "\n", text)
-    found = [_block(match["kind"], match["inside"]) for match in _BLOCK.finditer(lines)]
-    begun = len(re.findall(r"^-----BEGIN [A-Z0-9 ]+-----$", lines, re.ASCII | re.MULTILINE))
-    if begun != len(found):
+    found: list[Armored] = []
+    kind: str | None = None
+    inside: list[str] = []
+    # Line by line: a search for blanks at line ends takes the square of a long run of them.
+    for line in (each.rstrip(" \t") for each in _LINE_END.split(text)):
+        begin = _BEGIN.fullmatch(line)
+        if begin is not None:
+            if kind is not None:
+                break
+            kind, inside = begin[1], []
+        elif kind is None:
+            continue
+        elif line == f"-----END {kind}-----":
+            found.append(_block(kind, inside))
+            kind = None
+        else:
+            inside.append(line)
+    if kind is not None:
         raise BadArmor(why="a block has no end")
     return found
 
 
-def _block(kind: str, inside: str) -> Armored:
-    head, blank, body = inside.partition("\n\n") if inside[:1] != "\n" else ("", "\n", inside)
-    if not blank:
+def _block(kind: str, inside: list[str]) -> Armored:
+    if "" not in inside:
         raise BadArmor(why="there is no empty line below its headers")
+    blank = inside.index("")
     headers: dict[str, str] = {}
-    for line in filter(None, head.split("\n")):
+    for line in inside[:blank]:
         name, colon, value = line.partition(": ")
         if not colon or not _NAME.fullmatch(name) or name in headers:
             raise BadArmor(why="one of its headers cannot be read")
         headers[name] = value
     try:
-        octets = base64.b64decode(body.replace("\n", ""), validate=True)
+        octets = base64.b64decode("".join(inside[blank + 1 :]), validate=True)
     except (binascii.Error, ValueError):
         raise BadArmor(why="its base64 cannot be read") from None
     return Armored(kind, headers, octets)

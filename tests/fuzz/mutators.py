@@ -60,7 +60,9 @@ class Dice:
 
     def count(self) -> int:
         """How often to repeat something: a few times, or very often."""
-        return 2 + self.below(6) if self.random() < 0.9 else 2 + self.small(self.longest)
+        if self.random() < 0.9:
+            return 2 + self.below(6)
+        return 2 + int(self.longest * self.random() ** 2)
 
 
 Mutator = Callable[[Dice, bytes, bytes], bytes]
@@ -147,6 +149,13 @@ def insert(dice: Dice, data: bytes, other: bytes) -> bytes:
     else:
         piece = dice.octets(1 + dice.below(8))
     return data[:at] + piece + data[at:]
+
+
+def lengthen(dice: Dice, data: bytes, other: bytes) -> bytes:
+    """An octet that is there, or a blank, in its place many times."""
+    at = dice.below(len(data) or 1)
+    again = dice.one((data[at : at + 1] or b"x", b" ", b"\t", b"\n"))
+    return data[:at] + again * dice.count() + data[at:]
 
 
 def overwrite(dice: Dice, data: bytes, other: bytes) -> bytes:
@@ -334,11 +343,11 @@ def _borrowed(dice: Dice, other: bytes) -> Any:
 
 OCTETS: tuple[Mutator, ...] = (
     flip, octet, octet, integer, integer, truncate, extend, remove, repeat, insert, overwrite,
-    splice,
+    splice, lengthen,
 )  # fmt: skip
 LINES: tuple[Mutator, ...] = (
     lines, lines, line_end, value, value, digits, insert, overwrite, octet, repeat, splice, remove,
-    truncate,
+    truncate, lengthen,
 )  # fmt: skip
 JSON: tuple[Mutator, ...] = (json,) * 12 + (digits, insert, octet, truncate)
 
