@@ -194,15 +194,6 @@ class FailedTests(ServerCase):
             for part in parts:
                 self.assertIn(part, text)
 
-    def test_packet_key(self):
-        """Only workers read packet keys: one that is damaged is found by them."""
-
-        def spoil(home: Home) -> None:
-            for path in home.keys.glob("packet-*.key"):
-                private.write(path, b"{}")
-
-        self.failed(spoil, 70, "packet-key-damaged")
-
     def test_control(self):
         """Something else where the control socket should be."""
         self.failed(lambda home: private.make_folder(home.folder / "control"), 70)
@@ -289,6 +280,22 @@ class RunningTests(ServerCase):
             os.kill(pid, signal.SIGTERM)
         self.assertOver(home)
         self.assertNotIn("worker process ended", home.log.read_text())
+
+    def test_damaged_packet_keys(self):
+        """Only workers read packet keys: a server without good ones runs, and says so."""
+        home = self.home()
+        for path in home.keys.glob("packet-*.key"):
+            private.write(path, b"{}")
+        started = home.twistd("--nodaemon")
+        self.addCleanup(started.kill)
+        self.wait(home.log.exists, "there is no log")
+        self.wait(lambda: "packet-key-damaged" in home.log.read_text(), "nothing is said")
+        status = home.ask()
+        self.assertFalse(status["ready"])
+        self.assertIn("not ready", status["attention"][0])
+        started.process.terminate()
+        self.assertEqual(started.done().code, -signal.SIGTERM)
+        self.assertOver(home)
 
     def test_umask(self):
         """Under every umask all files are 0600 and folders 0700, those of workers included."""
