@@ -34,11 +34,11 @@ class EndedWhileStarting(OperatorError):
     exit_code = EX_UNAVAILABLE
 
 
-class NotAnswering(OperatorError):
-    """The server runs and does not answer yet."""
+class NotReady(OperatorError):
+    """The server runs and does not work yet."""
 
-    code = "not-answering"
-    sentence = "the server (process {pid}) does not answer after {seconds:g} s; look into {log}"
+    code = "not-ready"
+    sentence = "the server (process {pid}) is not ready after {seconds:g} s; look into {log}"
     exit_code = EX_UNAVAILABLE
 
 

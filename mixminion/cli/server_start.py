@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from mixminion.app import configuration
-from mixminion.cli.errors import EndedWhileStarting, NotAnswering
+from mixminion.cli.errors import EndedWhileStarting, NotReady
 from mixminion.cli.home import server_option
 from mixminion.cli.waiting import wait_until
 from mixminion.control.client import ask
@@ -47,7 +47,7 @@ def command(path: Path, foreground: bool, timeout: float) -> int:
         return _works(control) or lock.holder(home) is None
 
     if not wait_until(decided, timeout):
-        raise NotAnswering(pid=lock.holder(home), seconds=timeout, log=log)
+        raise NotReady(pid=lock.holder(home), seconds=timeout, log=log)
     if (pid := lock.holder(home)) is None:
         raise EndedWhileStarting(log=log)
     click.echo(f"The server runs, process {pid}.")

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from mixminion.crypto import sign
 from mixminion.directory.parameters import Parameters
+from mixminion.disk import private
 from mixminion.testing.directory import sign_directory
 from tests.app.kit import Done, Home, ServerCase, template
 
@@ -72,6 +73,15 @@ class ServerTests(ServerCase):
         home = self.home()
         sign_anew(home, sign.generate()[0])
         self.refused(home, 78, "signed by 0 of the 3 authorities", "check the authorities' keys")
+
+    def test_not_ready(self):
+        """Packet keys that are damaged: the server runs, and is not said to work."""
+        home = self.home()
+        for path in home.keys.glob("packet-*.key"):
+            private.write(path, b"{}")
+        done = run("server", "start", "--config", str(home.config), "--timeout", "1")
+        self.assertRefused(done, 69, f"(process {home.pid}) is not ready", f"look into {home.log}")
+        self.wait(lambda: "packet-key-damaged" in home.log.read_text(), "the log does not say it")
 
     def test_expired(self):
         """An expired directory: the server serves those who have it, too, and asks for help."""
