@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mixminion.errors import EX_CANTCREAT, EX_NOPERM, OperatorError
+from mixminion.errors import EX_CANTCREAT, EX_CONFIG, EX_NOPERM, OperatorError
 
 
 class PrivateFileError(OperatorError):
@@ -27,3 +27,24 @@ class HomeInUse(OperatorError):
     code = "home-in-use"
     sentence = "the home {home} is in use by process {pid}; stop that one first"
     exit_code = EX_CANTCREAT
+
+
+class NotInMemory(OperatorError):
+    """A key store that should be in memory is on something else."""
+
+    code = "key-store-not-in-memory"
+    sentence = (
+        "the key store {path} is on {kind}, not in memory: name a folder on a tmpfs in "
+        "key-store-path, or set key-store = disk"
+    )
+    exit_code = EX_CONFIG
+
+
+class KeyDamaged(OperatorError):
+    """A storage key's file is not what was written."""
+
+    code = "storage-key-damaged"
+    sentence = (
+        "the storage key {path} cannot be read; move it away and start again: what was stored "
+        "under it is lost"
+    )

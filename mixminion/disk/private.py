@@ -36,7 +36,7 @@ def write(path: Path, octets: bytes) -> None:
             with suppress(FileNotFoundError):
                 os.unlink(name)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise WriteFailed(path=path, reason=error.strerror) from error
 
@@ -52,7 +52,7 @@ def make_folder(path: Path) -> None:
     try:
         os.mkdir(path, 0o700)
         os.chmod(path, 0o700)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileExistsError as error:
         if not path.is_dir():
             raise WriteFailed(path=path, reason="there is a file of that name") from error
@@ -139,7 +139,8 @@ def _check_one(path: Path, found: os.stat_result) -> None:
         )
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Have the disk know which files a folder has."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -10,12 +10,14 @@ from typing import Any, Self, TypeVar
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
+from mixminion.disk.keystore import KeyStore, Kind
 from mixminion.interfaces import Random
 from mixminion.store.errors import StoreClosed
 from mixminion.store.executors import Executor
 from mixminion.store.jobs import Job
+from mixminion.store.keyring import Keyring
 from mixminion.store.spool import Spool
-from mixminion.store.transaction import ID_MAX, Transaction
+from mixminion.store.transaction import ID_MAX, START, Place, Transaction
 from mixminion.store.values import Counts, Step, Verdict, Waiting
 
 FREE_RESERVE = 128 * 2**20  #: octets of the file system that intake leaves to others
@@ -47,16 +49,21 @@ class Store:
         map_size: int,
         in_thread: Executor,
         random: Random,
+        keys: KeyStore | None = None,
+        period: int = 0,
         free_reserve: int = FREE_RESERVE,
     ) -> Self:
         """Open the store in the folder *path*, which is made if need be; after the fork.
 
+        Storage keys are in *keys*; *period* is the number of the storage period it is.
         *map_size* is the disk limit in octets, 16 MiB at least.  *free_reserve* is what
         intake leaves free of the file system.  Raises
         :class:`~mixminion.store.errors.StoreUnusable` and its kinds, and
         :class:`~mixminion.disk.errors.PrivateFileError`.
         """
-        return cls(Spool(path, map_size, free_reserve), in_thread, random)
+        keys = keys or KeyStore(Kind.DISK, path.parent / "keys")
+        spool = Spool(path, map_size, free_reserve, Keyring(keys, random, period))
+        return cls(spool, in_thread, random)
 
     # -- operations ------------------------------------------------------------------------
 
@@ -102,6 +109,20 @@ class Store:
     def counts(self) -> Deferred[Counts]:
         """How much is held, and how much of the limit that takes."""
         return self._queue(Transaction.counts, None)
+
+    # -- storage keys ----------------------------------------------------------------------
+
+    async def renew_storage_key(self, period: int) -> None:
+        """Wrap under a key of *period*, bring what is held under it, erase the keys before it.
+
+        In many small transactions, between which everything else goes on.  May be ended at
+        any point and called again; when there is nothing to do it does nothing.
+        """
+        await self._queue(Transaction.new_storage_key, period)
+        place: Place | None = START
+        while place is not None:
+            place = await self._queue(Transaction.rewrap, place)
+        await self._queue(Transaction.erase_storage_keys, None)
 
     # -- the end ---------------------------------------------------------------------------
 

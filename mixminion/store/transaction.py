@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 import lmdb
 
-from mixminion.store.errors import StoreError, StoreFull
+from mixminion.store.errors import StoreFull
+from mixminion.store.keyring import Keyring
 from mixminion.store.room import Room, footprint
+from mixminion.store.shelf import Pair, Shelf
 from mixminion.store.values import (
     DROPPED,
     GONE,
@@ -24,11 +26,17 @@ from mixminion.store.values import (
     Waiting,
 )
 
-INCOMING = b"incoming/1"
-POOL = b"pool/1"
+INCOMING = b"incoming"
+POOL = b"pool"
 TAGS = b"tags/1/"
 
 ID_MAX = 2**63 - 1
+REWRAPPED = 256  #: keys that one transaction brings under a new storage key: about a millisecond
+
+Place = tuple[bytes, int]
+"""How far a change of storage keys has come: a shelf's name, and the id to go on from."""
+
+START: Place = (INCOMING, 0)
 
 
 class Databases:
@@ -40,8 +48,8 @@ class Databases:
 
     def __init__(self, environment: lmdb.Environment, txn: lmdb.Transaction[bytes]) -> None:
         self._environment = environment
-        self.incoming = environment.open_db(INCOMING, txn=txn)
-        self.pool = environment.open_db(POOL, txn=txn)
+        self.incoming = Pair.open(INCOMING, environment, txn)
+        self.pool = Pair.open(POOL, environment, txn)
         self.tags = {
             int(name[len(TAGS) :], 16): environment.open_db(name, txn=txn)
             for name in environment.dbs(txn)
@@ -60,7 +68,8 @@ class Transaction:
     """One write transaction.
 
     ``last`` is the youngest incoming id given out, ``left`` the octets that may still be
-    taken in; both are the owner's to keep when the transaction has been committed.
+    taken in, ``damaged`` how many records could not be opened; they are the owner's to keep
+    when the transaction has been committed.
     """
 
     def __init__(
@@ -68,25 +77,33 @@ class Transaction:
         txn: lmdb.Transaction[bytes],
         databases: Databases,
         room: Room,
+        keyring: Keyring,
         last: int,
         left: int,
+        damaged: int,
     ) -> None:
         self._txn = txn
         self._databases = databases
         self._room = room
-        self._pool = txn.cursor(db=databases.pool)
+        self._keyring = keyring
+        self._incoming = Shelf(txn, databases.incoming, keyring)
+        self._pool = Shelf(txn, databases.pool, keyring)
         self._full = False
+        self._damaged = damaged
         self.last = last
         self.left = left
+
+    @property
+    def damaged(self) -> int:
+        """Records that could not be opened."""
+        return self._damaged + self._incoming.damaged + self._pool.damaged
 
     # -- in ------------------------------------------------------------------------------
 
     def take_in(self, packet: bytes) -> int:
         """Put a packet into incoming; its id."""
         self.barrier()
-        key = (self.last + 1).to_bytes(8)
-        if not self._txn.put(key, packet, append=True, db=self._databases.incoming):
-            raise StoreError(problem="incoming ids are out of order")
+        self._incoming.put(self.last + 1, b"", packet, append=True)
         self.last += 1
         self.left -= footprint(packet)
         return self.last
@@ -106,7 +123,7 @@ class Transaction:
         return [self._step(step, record_id) for step, record_id in steps]
 
     def _step(self, step: Step, record_id: int) -> Verdict:
-        if not self._txn.delete(step.incoming.to_bytes(8), db=self._databases.incoming):
+        if not self._incoming.delete(step.incoming):
             return GONE
         if step.key is None or step.tag is None:
             return DROPPED
@@ -118,46 +135,36 @@ class Transaction:
         return self._put(record_id, step.pooled)
 
     def _put(self, record_id: int, pooled: Pooled) -> int:
-        while self._seek(record_id):  # two records of one id would be one record lost
+        while record_id in self._pool:  # two records of one id would be one record lost
             record_id = record_id % ID_MAX + 1
-        key = record_id.to_bytes(8) + pooled.due_ms.to_bytes(8) + pooled.destination
-        self._txn.put(key, pooled.record, db=self._databases.pool)
+        bound = pooled.due_ms.to_bytes(8) + pooled.destination
+        self._pool.put(record_id, bound, pooled.record)
         return record_id
 
     # -- the pool --------------------------------------------------------------------------
 
-    def _seek(self, record_id: int) -> bool:
-        """Put the pool's cursor on a record; true when there is one of that id."""
-        prefix = record_id.to_bytes(8)
-        return self._pool.set_range(prefix) and self._pool.key().startswith(prefix)
-
     def read(self, ids: Sequence[int]) -> list[bytes | None]:
-        """Pooled records.  ``item`` fetches pages from the disk without the interpreter's
-        lock, which ``get`` would hold."""
-        return [self._pool.item()[1] if self._seek(record_id) else None for record_id in ids]
+        """Pooled records."""
+        return [self._pool.read(record_id) for record_id in ids]
 
     def delete(self, ids: Sequence[int]) -> None:
         """Remove pooled records; one that is gone is no error."""
         for record_id in ids:
-            if self._seek(record_id):
-                self._pool.delete()
+            self._pool.delete(record_id)
 
     # -- the rest --------------------------------------------------------------------------
 
     def read_incoming(self, ids: Sequence[int]) -> list[bytes | None]:
         """Incoming packets."""
-        cursor = self._txn.cursor(db=self._databases.incoming)
-        return [cursor.item()[1] if cursor.set_key(n.to_bytes(8)) else None for n in ids]
+        return [self._incoming.read(record_id) for record_id in ids]
 
     def waiting(self, _: None) -> Waiting:
-        """All that is held, from the keys alone."""
-        incoming = self._txn.cursor(db=self._databases.incoming)
-        pool = self._txn.cursor(db=self._databases.pool)
+        """All that is held, from the indexes alone."""
         return Waiting(
-            incoming=[int.from_bytes(key) for key in incoming.iternext(values=False)],
+            incoming=[record_id for record_id, _ in self._incoming.entries()],
             pooled=[
-                Entry(int.from_bytes(key[:8]), int.from_bytes(key[8:16]), key[16:])
-                for key in pool.iternext(values=False)
+                Entry(record_id, int.from_bytes(bound[:8]), bound[8:])
+                for record_id, bound in self._pool.entries()
             ],
             tag_keys=sorted(self._databases.tags),
         )
@@ -171,16 +178,38 @@ class Transaction:
         """How much there is."""
         databases = self._databases
         return Counts(
-            incoming=self._txn.stat(databases.incoming)["entries"],
-            pooled=self._txn.stat(databases.pool)["entries"],
+            incoming=self._txn.stat(databases.incoming.index)["entries"],
+            pooled=self._txn.stat(databases.pool.index)["entries"],
             tags=sum(self._txn.stat(tags)["entries"] for tags in databases.tags.values()),
             used=self.used(),
             limit=self._room.limit(),
+            damaged=self.damaged,
         )
 
     def used(self) -> int:
         """Octets in use.  What no sub-database counts is free, or LMDB's few own pages."""
-        databases = [self._databases.incoming, self._databases.pool, *self._databases.tags.values()]
-        stats = [self._txn.stat(db) for db in databases]
+        incoming, pool = self._databases.incoming, self._databases.pool
+        databases = [incoming.index, incoming.records, pool.index, pool.records]
+        stats = [self._txn.stat(db) for db in (*databases, *self._databases.tags.values())]
         pages = sum(s["branch_pages"] + s["leaf_pages"] + s["overflow_pages"] for s in stats)
         return pages * stats[0]["psize"]
+
+    # -- storage keys ----------------------------------------------------------------------
+
+    def new_storage_key(self, period: int) -> None:
+        """Wrap under a key of *period* from now on, unless the newest is of it."""
+        if self._keyring.period != period:
+            self._keyring.make(period)
+
+    def rewrap(self, place: Place) -> Place | None:
+        """Bring some keys from *place* on under the newest storage key; where to go on."""
+        name, start = place
+        shelf = self._incoming if name == INCOMING else self._pool
+        after = shelf.rewrap(start, REWRAPPED)
+        if after is not None:
+            return name, after
+        return (POOL, 0) if name == INCOMING else None
+
+    def erase_storage_keys(self, _: None) -> None:
+        """Erase all storage keys but the newest, after the last :meth:`rewrap` was committed."""
+        self._keyring.erase_older()

@@ -70,10 +70,12 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How much is in the store; ``used`` and ``limit`` in octets."""
+    """How much is in the store; ``used`` and ``limit`` in octets.  ``damaged`` records could
+    not be opened since it was opened, and were removed."""
 
     incoming: int
     pooled: int
     tags: int
     used: int
     limit: int
+    damaged: int

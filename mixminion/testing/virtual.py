@@ -23,6 +23,7 @@ from mixminion.directory.descriptor import PROTOCOLS, Descriptor, PacketKey
 from mixminion.directory.parameters import Parameters
 from mixminion.directory.parts import Exit
 from mixminion.directory.view import View
+from mixminion.disk import private
 from mixminion.errors import PeerError
 from mixminion.exits.delivery import Delivery
 from mixminion.interfaces import (
@@ -137,7 +138,7 @@ class VirtualMix:
             network.clock,
         )
         keys = self.folder / "keys"
-        keys.mkdir(parents=True)
+        private.make_folder(keys)
         self.keys = PacketKeys(keys, network.geometry, self.node_id)
         parameters = network.parameters
         periods = KeyPeriods(parameters.key_period, parameters.key_grace).published(now)

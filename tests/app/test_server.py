@@ -19,7 +19,7 @@ from mixminion.disk import private
 from mixminion.disk.lock import HomeLock
 from mixminion.net import listeners
 from mixminion.net.links import certify
-from mixminion.store.spool import Spool
+from mixminion.store.environment import check
 from mixminion.testing.cases import AsyncTestCase
 from mixminion.testing.directory import sign_directory
 from mixminion.testing.network import wait_until
@@ -160,7 +160,7 @@ class RefusedTests(ServerCase):
 
         def spoil(home: Home) -> None:
             path = home.folder / "store"
-            Spool(path, 2**24, 0).close()
+            check(path, 2**24)
             with lmdb.open(str(path), max_dbs=9, mode=0o600) as environment:
                 meta = environment.open_db(b"meta")
                 with environment.begin(write=True) as transaction:

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from mixminion.crypto.rng import SystemRandom
+from mixminion.disk.keystore import KeyStore, Kind
 from mixminion.store import InlineExecutor, Pooled, Step, Store
 from mixminion.testing.cases import SyncTestCase
 
@@ -31,14 +32,17 @@ class StoreCase(SyncTestCase):
         folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, folder)
         self.path = Path(folder) / "store"
+        self.keys = KeyStore(Kind.DISK, Path(folder) / "keys")
 
-    def open(self, map_size: int = MAP, free_reserve: int = 0) -> Store:
+    def open(self, map_size: int = MAP, free_reserve: int = 0, period: int = 1) -> Store:
         """A store that is closed when the test ends."""
         store = Store.open(
             self.path,
             map_size=map_size,
             in_thread=InlineExecutor(self.clock),
             random=SystemRandom(),
+            keys=self.keys,
+            period=period,
             free_reserve=free_reserve,
         )
         self.addCleanup(lambda: self.result(store.close()))

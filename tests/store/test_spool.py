@@ -17,7 +17,7 @@ import lmdb
 from mixminion.disk.errors import PrivateFileError
 from mixminion.errors import render
 from mixminion.store import Pooled, Step, StoreDamaged, StoreError, StoreTooNew
-from tests.store.cases import NODE, PACKET, StoreCase
+from tests.store.cases import MAP, NODE, PACKET, StoreCase
 
 
 class OpenTests(StoreCase):
@@ -52,12 +52,12 @@ class OpenTests(StoreCase):
         with lmdb.open(str(self.path), max_dbs=8) as environment:
             meta = environment.open_db(b"meta")
             with environment.begin(write=True) as txn:
-                self.assertEqual(txn.get(b"format", db=meta), b"1")
-                txn.put(b"format", b"2", db=meta)
+                self.assertEqual(txn.get(b"format", db=meta), b"2")
+                txn.put(b"format", b"3", db=meta)
         with self.assertRaises(StoreTooNew) as caught:
             self.open()
-        self.assertIn("format 2", render(caught.exception))
-        self.assertIn("up to 1", render(caught.exception))
+        self.assertIn("format 3", render(caught.exception))
+        self.assertIn("up to 2", render(caught.exception))
         self.assertEqual(caught.exception.exit_code, 73)
 
     def test_not_a_store(self):
@@ -146,7 +146,7 @@ class DiskErrorTests(StoreCase):
         """The handle of a sub-database that a failed transaction made is not used again."""
         store = self.open()
         ids = self.results([store.take_in(b"packet") for _ in range(3)])
-        too_large = Pooled(b"d" * 600, 1, b"record")
+        too_large = Pooled(NODE, 1, bytes(MAP))
         failed = store.unwrapped([Step(ids[0], 5, b"t" * 16, too_large)])
         done = store.unwrapped([Step(ids[1], 6, b"t" * 16, Pooled(NODE, 1, b"record"))])
         self.clock.advance(0)
@@ -174,6 +174,7 @@ import os, sys
 from pathlib import Path
 from queue import SimpleQueue
 from mixminion.crypto.rng import SystemRandom
+from mixminion.disk.keystore import KeyStore, Kind
 from mixminion.store import REPLAY, Pooled, Step, Store, ThreadExecutor
 
 class Turns:
@@ -184,7 +185,8 @@ class Turns:
 
 turns = Turns()
 store = Store.open(Path(sys.argv[1]), map_size=2**28, in_thread=ThreadExecutor(turns),
-                   random=SystemRandom())
+                   random=SystemRandom(), period=1,
+                   keys=KeyStore(Kind.DISK, Path(sys.argv[1]).parent / "keys"))
 first = int(sys.argv[2])
 
 def say(word, number):

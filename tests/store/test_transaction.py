@@ -20,6 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from mixminion.crypto.rng import SystemRandom
+from mixminion.disk.keystore import KeyStore, Kind
 from mixminion.store import (
     DROPPED,
     GONE,
@@ -56,6 +57,8 @@ class StoreMachine(RuleBasedStateMachine):
             map_size=2**24,
             in_thread=InlineExecutor(self.clock),
             random=SystemRandom(),
+            keys=KeyStore(Kind.DISK, Path(self.folder) / "keys"),
+            period=1,
             free_reserve=0,
         )
 

@@ -1,0 +1,90 @@
+"""Opening the LMDB environment: private files, nothing cut short, a format we know."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import lmdb
+
+from mixminion.disk import private
+from mixminion.store.errors import StoreDamaged, StoreTooNew, StoreUnusable
+from mixminion.store.room import MAP_MIN
+
+FORMAT = 2
+META = b"meta"
+FORMAT_KEY = b"format"
+DATABASES_MAX = 64
+DATA = "data.mdb"
+LOCK = "lock.mdb"
+NOT_LMDB = (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError)
+
+
+def open_environment(path: Path, map_size: int) -> lmdb.Environment:
+    """The environment in the folder *path*, which is made if need be.
+
+    Raises :class:`~mixminion.store.errors.StoreUnusable` and its kinds, and what
+    :func:`mixminion.disk.private.check` finds.
+    """
+    environment: lmdb.Environment | None = None
+    try:
+        _make_private(path)
+        environment = lmdb.open(
+            os.fspath(path), map_size=max(map_size, MAP_MIN), max_dbs=DATABASES_MAX, mode=0o600
+        )
+        _examine(path, environment)
+    except BaseException as error:
+        if environment is not None:
+            environment.close()
+        if isinstance(error, NOT_LMDB):
+            raise StoreDamaged(path=path, problem="it is not an LMDB file") from error
+        if isinstance(error, lmdb.Error | OSError):
+            raise StoreUnusable(path=path, problem=str(error)) from error
+        raise
+    return environment
+
+
+def found_format(path: Path, txn: lmdb.Transaction[bytes], meta: lmdb._Database) -> int:
+    """The store's format; 0 when it is new.
+
+    Raises :class:`~mixminion.store.errors.StoreTooNew` and
+    :class:`~mixminion.store.errors.StoreDamaged`.
+    """
+    found = txn.get(FORMAT_KEY, db=meta)
+    if found is None:
+        return 0
+    if not found.isdigit():
+        raise StoreDamaged(path=path, problem="its format is not a number")
+    if int(found) > FORMAT:
+        raise StoreTooNew(path=path, found=int(found), known=FORMAT)
+    return int(found)
+
+
+def check(path: Path, map_size: int) -> None:
+    """Open the environment and let go of it: raises what opening the store will raise."""
+    open_environment(path, map_size).close()
+
+
+def _examine(path: Path, environment: lmdb.Environment) -> None:
+    """Refuse a store that is newer, or cut short: a page that is not there is a SIGBUS."""
+    pages = environment.info()["last_pgno"] + 1
+    if (path / DATA).stat().st_size < pages * environment.stat()["psize"]:
+        raise StoreDamaged(path=path, problem="its file has been cut short")
+    with environment.begin(write=True) as txn:
+        found_format(path, txn, environment.open_db(META, txn=txn))
+
+
+def _make_private(path: Path) -> None:
+    """The folder 0700 and its two files 0600, before LMDB could make them under a umask.
+
+    LMDB syncs its file and never the folder: without that a store that was new at a power
+    loss would have no name after it.
+    """
+    private.make_folder(path)
+    private.check(path)
+    for file in (path / DATA, path / LOCK):
+        if not file.exists():
+            os.fchmod(descriptor := os.open(file, os.O_CREAT | os.O_EXCL, 0o600), 0o600)
+            os.close(descriptor)
+        private.check(file)
+    private.sync_folder(path)
