@@ -51,6 +51,7 @@ from mixminion.sphinx.geometry import Geometry
 from mixminion.store import InlineExecutor, Store
 from mixminion.testing.clock import HeapClock
 from mixminion.testing.directory import server_signer, sign_directory
+from mixminion.testing.process import Process
 from mixminion.testing.wire import MemoryNetwork
 from mixminion.util.hostport import HostPort
 
@@ -98,14 +99,18 @@ class Collector:
 class Listening:
     """Listens in a memory network while it runs."""
 
-    def __init__(self, network: MemoryNetwork, host: str, factory: IProtocolFactory) -> None:
+    def __init__(
+        self, network: MemoryNetwork, host: str, factory: IProtocolFactory, process: Process
+    ) -> None:
         self._endpoint = network.server(host, PORT)
-        self._factory = factory
+        self._factory = process.factory(factory)
+        self._process = process
         self._port: IListeningPort | None = None
 
     def startService(self) -> None:
         """Listen."""
         _ = self._endpoint.listen(self._factory).addCallback(self._listens)
+        self._process.at_end(self.stopService)
 
     def stopService(self) -> Any:
         """Accept no more."""
@@ -126,6 +131,7 @@ class VirtualMix:
         self.exit = Collector()
         self.counters = Counters()
         self.server: MixServer | None = None
+        self.process: Process | None = None
         now = network.clock.seconds()
         identity_private, self.identity = sign.generate()
         self.node_id = kdf.sha256(self.identity)
@@ -162,7 +168,12 @@ class VirtualMix:
     def start(self) -> None:
         """Start it on what its store holds."""
         network = self._network
-        random, clock = network.random, network.clock
+        network.clock.result_of(self.begin(Process(network.clock, network.wire, self.host)))
+
+    def begin(self, process: Process) -> Deferred[None]:
+        """Start it as *process*; fires when it is ready."""
+        network = self._network
+        random, clock = network.random, process.clock
         around = Surroundings(
             clock=clock,
             random=random,
@@ -171,26 +182,35 @@ class VirtualMix:
             open_store=lambda: Store.open(
                 self.folder / "store",
                 map_size=STORE,
-                in_thread=InlineExecutor(clock),
+                in_thread=process.executor(InlineExecutor(clock)),
                 random=random,
                 free_reserve=0,
             ),
-            listen=lambda factory: Listening(network.wire, self.host, factory),
-            connect=lambda address: network.wire.client(address.host, address.port, self.host),
+            listen=lambda factory: Listening(network.wire, self.host, factory, process),
+            connect=lambda address: process.endpoint(
+                network.wire.client(address.host, address.port, self.host)
+            ),
             delivery=lambda store: Delivery(
                 {EXIT: self.exit}, store, clock, random, self.counters, "mix.example"
             ),
             documents=Factory(),
         )
+        self.process = process
         self.server = MixServer(self._credentials, network.view, around)
         self.server.open()
-        network.clock.result_of(Deferred.fromCoroutine(self.server.start()))
+        return Deferred.fromCoroutine(self.server.start())
+
+    def kill(self) -> None:
+        """End it at once; all that is left is what its store has committed."""
+        assert self.process is not None
+        self.process.kill()
+        self.process = self.server = None
 
     def stop(self) -> None:
         """Stop it in order."""
         assert self.server is not None
         self._network.clock.result_of(Deferred.fromCoroutine(self.server.stop()))
-        self.server = None
+        self.process = self.server = None
 
 
 class VirtualNetwork:
