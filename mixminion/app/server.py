@@ -35,7 +35,7 @@ from mixminion.app.configuration import FILE
 from mixminion.app.environment import exits, host_name
 from mixminion.app.init import ServerKeys
 from mixminion.app.logs import Log
-from mixminion.app.process import harden
+from mixminion.app.process import harden, protection
 from mixminion.app.status import Health
 from mixminion.config import Config, ConfigErrors
 from mixminion.control.server import ControlServer
@@ -330,6 +330,7 @@ class ServerService(Service):
             interval=consensus.parameters.consensus_interval,
             used=mix["store"]["used"],
             limit=mix["store"]["limit"],
+            protections=self._workers.protections,
         )
         return {
             "attention": list(health.attention(self._reactor.seconds())),
@@ -342,6 +343,10 @@ class ServerService(Service):
             },
             "pids": [os.getpid(), *pids],
             "workers": {"configured": workers, "running": len(pids)},
+            "protection": {
+                "server": protection().for_status(),
+                "workers": [each.for_status() for each in self._workers.protections],
+            },
             "listeners": [str(address) for address in self._listener.addresses],
             "directory": {
                 "valid-after": to_text(consensus.valid_after),

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from mixminion.errors import MixminionError
 from mixminion.mix import batches
 from mixminion.mix.keys import PacketKeys
+from mixminion.mix.protection import Protection
 from mixminion.mix.slots import Slots
 from mixminion.sphinx import suites
 from mixminion.sphinx.errors import Dropped, Reason
 from mixminion.sphinx.geometry import Geometry
 from mixminion.sphinx.unwrap import Unwrapper
+
+SPARE = 16 * 2**20
+"""Octets that a worker may still take when it works."""
+
+Protect = Callable[[int], Protection]
+"""Locks this process's memory when there is room for so many octets more."""
 
 
 def settings(geometry: Geometry, node_id: bytes, folder: Path, slots: int | None = None) -> str:
@@ -33,8 +40,8 @@ def settings(geometry: Geometry, node_id: bytes, folder: Path, slots: int | None
     )
 
 
-def from_settings(text: str) -> Unwrapping:
-    """The worker's half of :func:`settings`."""
+def from_settings(text: str, protect: Protect) -> Unwrapping:
+    """The worker's half of :func:`settings`; *protect* is called before a key is read."""
     fields: dict[str, Any] = json.loads(text)
     geometry = Geometry(
         suites.by_name(fields["suite"]),
@@ -44,14 +51,21 @@ def from_settings(text: str) -> Unwrapping:
     )
     keys = PacketKeys(Path(fields["folder"]), geometry, bytes.fromhex(fields["node"]))
     slots = None if fields["slots"] is None else Slots(fields["slots"], geometry.packet)
-    return Unwrapping(keys, slots, geometry.packet)
+    return Unwrapping(keys, slots, geometry.packet, protect)
 
 
 class Unwrapping:
     """The worker's side of the conversation, without the socketpair."""
 
-    def __init__(self, keys: PacketKeys, slots: Slots | None, packet_length: int) -> None:
+    def __init__(
+        self,
+        keys: PacketKeys,
+        slots: Slots | None,
+        packet_length: int,
+        protect: Protect | None = None,
+    ) -> None:
         self.keys = keys
+        self._protect = protect
         self._slots = slots
         self._packet_length = packet_length
 
@@ -67,11 +81,17 @@ class Unwrapping:
     def _answer(self, op: int, body: bytes) -> bytes:
         if op == batches.UNWRAP:
             return self._unwrap_area(*batches.parse_unwrap(body))
+        if op == batches.HELLO:
+            return self._hello()
         periods = batches.parse_periods(body)
         if op == batches.MAKE:
             return batches.encode_public({period: self.keys.make(period) for period in periods})
         self.keys.keep(periods)
         return b""
+
+    def _hello(self) -> bytes:
+        assert self._protect is not None
+        return self._protect(SPARE).encode()
 
     def _unwrap_area(self, area: int, count: int, periods: Sequence[int]) -> bytes:
         slots = self._slots

@@ -30,6 +30,7 @@ from twisted.logger import Logger
 from mixminion.counters import Counters, Name
 from mixminion.errors import Fault
 from mixminion.mix import batches
+from mixminion.mix.protection import Protection
 from mixminion.mix.slots import Slots, anonymous_file
 from mixminion.mix.unwrapping import Unwrapping, settings
 from mixminion.mix.worker import Job, Worker, WorkerFailed, WorkerProcess
@@ -129,6 +130,7 @@ class WorkerProcesses:
         self._command = command(settings(geometry, node_id, folder, slots=SLOTS))
         self._count = count
         self._counters = counters
+        self._complaints: set[str] = set()
         self._jobs: deque[Job] = deque()
         self._workers: list[Worker] = []
         self._replacing: IDelayedCall | None = None
@@ -148,6 +150,11 @@ class WorkerProcesses:
     def pids(self) -> list[int]:
         """Process ids of the workers that run."""
         return [worker.pid for worker in self._workers if worker.pid is not None]
+
+    @property
+    def protections(self) -> list[Protection]:
+        """What protects each worker that works."""
+        return [worker.protection for worker in self._workers if worker.protection is not None]
 
     def unwrap(self, periods: Sequence[int], packets: Sequence[bytes]) -> Deferred[batches.Answers]:
         """See :class:`Workers`.  Fails with :class:`WorkerFailed` or :class:`WorkersDied`."""
@@ -209,6 +216,12 @@ class WorkerProcesses:
         self.idle()
         if given_up is not None:
             given_up.done.errback(WorkersDied())
+
+    def greeted(self, protection: Protection) -> None:
+        """See :class:`mixminion.mix.worker.Owner`.  Each complaint is logged once."""
+        for complaint in set(protection.complaints()) - self._complaints:
+            self._complaints.add(complaint)
+            log.warn("{complaint}", complaint=complaint)
 
     def gone(self, worker: Worker) -> None:
         """See :class:`mixminion.mix.worker.Owner`."""

@@ -177,6 +177,11 @@ class ServerCase(SyncTestCase):
             self.assertIn(part, done.err)
 
 
+def attention(status: dict[str, Any]) -> list[str]:
+    """What there is to do, but for what a low limit on locked memory makes of this machine."""
+    return [sentence for sentence in status["attention"] if "locked memory" not in sentence]
+
+
 def end(home: Home) -> None:
     """Kill the home's server, if it runs, and wait for it and its workers."""
     pids = processes(home) if home.pid else []

@@ -236,11 +236,15 @@ class RunningTests(ServerCase):
             set(status),
             {
                 *("attention", "nickname", "configuration", "versions", "ready", "pids"),
+                "protection",
                 *("workers", "listeners", "directory", "signing-key", "key-periods"),
                 *("counters", "store", "packets", "links"),
             },
         )
-        self.assertEqual(status["attention"], [])
+        self.assertEqual(kit.attention(status), [])
+        self.assertEqual(len(status["protection"]["workers"]), 2)
+        for process in (status["protection"]["server"], *status["protection"]["workers"]):
+            self.assertEqual((process["dumpable"], process["core-limit-kB"]), (False, 0))
         self.assertEqual(status["listeners"], [home.address])
         self.assertEqual(status["workers"], {"configured": 2, "running": 2})
         self.assertEqual(status["configuration"], str(home.config))
@@ -361,4 +365,4 @@ class WorkerTests(AsyncTestCase):
             {"received": 300, "pooled": 300, "delivered": 300, "replayed": 0, "worker-died": 4},
         )
         self.assertEqual((status["store"]["incoming"], status["store"]["pooled"]), (0, 0))
-        self.assertEqual(status["attention"], [])
+        self.assertEqual(kit.attention(status), [])
