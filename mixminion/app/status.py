@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from mixminion.mix.protection import Protection
 from mixminion.util.times import to_text
 
 DAY = 86_400
@@ -28,6 +29,7 @@ class Health:
     interval: int  #: between two consensuses, seconds
     used: int  #: of the store
     limit: int  #: from which on the store takes nothing in
+    protections: Sequence[Protection] = ()  #: the workers'
 
     def attention(self, now: float) -> Iterator[str]:
         """What there is to do, the most urgent first, a sentence each; nothing when all is well."""
@@ -48,6 +50,9 @@ class Health:
                 f"The store is {100 * self.used // max(1, self.limit)} % full, and at 100 % "
                 "packets are refused: raise store-limit in [Server], or make room on the disk."
             )
+        yield from dict.fromkeys(
+            complaint for each in self.protections for complaint in each.complaints()
+        )
 
     def _signing(self, now: float) -> Iterator[str]:
         remedy = "make a new one with `mixminion server certify`"

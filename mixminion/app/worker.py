@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 
-from mixminion.app.process import harden
+from mixminion.app.process import harden, lock_memory
 from mixminion.mix.batches import LENGTH
 from mixminion.mix.unwrapping import from_settings
 from mixminion.util import faults
@@ -24,7 +24,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)  # whoever gets them all decides when to end
     faults.hush(lambda text: print(text, file=sys.stderr, flush=True))
     harden()
-    unwrapping = from_settings(sys.argv[1])
+    unwrapping = from_settings(sys.argv[1], lock_memory)
     with socket.socket(fileno=STANDARD_INPUT) as stream:
         while (head := _read(stream, LENGTH.size)) is not None:
             request = _read(stream, LENGTH.unpack(head)[0])

@@ -4,6 +4,8 @@ Over their socketpair go short chunks, ``length 4 | octets``, big-endian; packet
 comes of them stand in shared memory (:mod:`mixminion.mix.slots`).  A request is
 ``op 1 | batch 4 | ...``, its answer ``op 1 | batch 4 | ...`` with the same batch number:
 
+- ``HELLO``, a worker's first request, empty.  It locks its memory before it reads a key, and
+  answers how well it is protected (:mod:`mixminion.mix.protection`).
 - ``UNWRAP``: ``area 1 | packets 1 | period 4 *``.  The area's first slots hold the packets; the
   key periods are tried in that order.  Answered by ``kind 1 | period 4 | delay_ms 4 | tag 16 |
   length 4`` for each packet, in order, and *length* octets in its slot:
@@ -30,7 +32,7 @@ from typing import TypeAlias
 from mixminion.errors import Fault
 from mixminion.sphinx.unwrap import Deliver, Relay, Reply
 
-UNWRAP, MAKE, KEEP, FAILED = 1, 2, 3, 9
+UNWRAP, MAKE, KEEP, HELLO, FAILED = 1, 2, 3, 4, 9
 RELAY, DELIVER, REPLY, DROP = 1, 2, 3, 4
 
 LENGTH = struct.Struct(">I")

@@ -14,7 +14,7 @@ from typing import Any, Self
 from mixminion.mix.batches import BrokenAnswer
 
 STEP = 16_384
-"""kB of which a limit that people are told to set is a multiple."""
+"""kB of which the limit that people are told to set is a multiple."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Protection:
             return "they may be written to swap, so run this server without swap (`swapoff -a`)"
         enough = -(-self.needed // STEP) * STEP
         return (
-            f"a worker needs {self.needed} kB and may lock {self.limit} kB, so set "
+            f"a worker needs {enough} kB and may lock {self.limit} kB, so set "
             f"LimitMEMLOCK={enough // 1024}M in the systemd unit, or run `ulimit -l {enough}` "
             "as root before the server starts"
         )

@@ -3,6 +3,9 @@
 A packet through a socket is copied four times and more; through here twice.  There are
 ``AREAS`` areas of ``BATCH`` slots; a batch has an area to itself from the request until its
 answer has been read, and each answer stands in its packet's slot.
+
+Both processes map this memory, so no key and nothing that opens one is ever put here: only
+packets, sealed as they came and open by one layer as they go on.
 """
 
 from __future__ import annotations

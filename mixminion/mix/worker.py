@@ -21,12 +21,13 @@ from mixminion.errors import Fault
 from mixminion.interfaces import Clock
 from mixminion.mix import batches
 from mixminion.mix.batches import LENGTH, BrokenAnswer
+from mixminion.mix.protection import Protection
 from mixminion.mix.slots import AREAS, Slots
 
 log = Logger()
 
 GREETING = 0
-"""The batch number of a worker's first request, which shows that it works."""
+"""The batch number of a worker's ``HELLO``, whose answer shows that it works."""
 
 NO_AREA = -1
 
@@ -70,15 +71,19 @@ class Owner(Protocol):
     def gone(self, worker: Worker) -> None:
         """Its process is gone."""
 
+    def greeted(self, protection: Protection) -> None:
+        """A worker works, and is protected like this."""
+
 
 class Worker(StreamProtocol):
     """Our end of one worker's stream.
 
-    It gets no packets before it has answered an empty request: one that cannot start at
-    all must not be mistaken for one that a packet has ended.
+    It gets no packets before it has answered ``HELLO``: one that cannot start at all must
+    not be mistaken for one that a packet has ended.
     """
 
     process: Any = None
+    protection: Protection | None = None
 
     def __init__(self, clock: Clock, slots: Slots, owner: Owner) -> None:
         self._clock = clock
@@ -138,7 +143,11 @@ class Worker(StreamProtocol):
 
     @override
     def connectionMade(self) -> None:
-        self.send(GREETING, Job(batches.MAKE, (), (), Deferred()))
+        self.send(GREETING, Job(batches.HELLO, (), (), Deferred().addCallback(self._greeted)))
+
+    def _greeted(self, protection: Protection) -> None:
+        self.protection = protection
+        self._owner.greeted(protection)
 
     @override
     def dataReceived(self, data: bytes) -> None:
@@ -172,10 +181,12 @@ class Worker(StreamProtocol):
         job.done.callback(result)
 
     def _parse(self, op: int, job: Job, area: int, body: bytes) -> Any:
-        if op == batches.FAILED:
+        if op == batches.FAILED and job.op != batches.HELLO:
             return Failure(WorkerFailed(reason=body.decode("ascii", "replace")))
         if op != job.op:
             raise BrokenAnswer()
+        if op == batches.HELLO:
+            return Protection.decode(body)
         if op == batches.MAKE:
             return batches.parse_public(body)
         if op == batches.KEEP:
