@@ -15,7 +15,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
-    IAddress,
     IDelayedCall,
     IProtocol,
     IProtocolFactory,
@@ -78,16 +77,13 @@ class Process:
                 close()
             self._wire.drop(self._host)
 
-    def executor(self, inner: Executor) -> Executor:
-        """What *inner* does for a store, for as long as the process lives."""
-        return _Executor(self, inner)
+    def executor(self, inner: Executor, seconds: float = 0.0) -> Executor:
+        """What *inner* does for a store, *seconds* late, for as long as the process lives."""
+        return _Executor(self, inner, seconds)
 
     def factory(self, inner: IProtocolFactory) -> IProtocolFactory:
         """Protocols of *inner* whose connections end with the process."""
-        factory = WrappingFactory(inner)
-        factory.protocol = lambda _, protocol: _Wire(self, factory, protocol)
-        factory.noisy = False
-        return factory
+        return _Wires(self, inner)
 
     def endpoint(self, inner: IStreamClientEndpoint) -> IStreamClientEndpoint:
         """Connects as *inner* does."""
@@ -134,9 +130,10 @@ class ProcessClock:
 class _Executor:
     """Groups of jobs are not begun, and nobody hears of them, once the process is dead."""
 
-    def __init__(self, process: Process, inner: Executor) -> None:
+    def __init__(self, process: Process, inner: Executor, seconds: float) -> None:
         self._process = process
         self._inner = inner
+        self._seconds = seconds
 
     def start(self, perform: Work, deliver: Work) -> None:
         process = self._process
@@ -156,10 +153,34 @@ class _Executor:
         self._inner.start(commit, tell)
 
     def submit(self, job: Job) -> None:
-        self._inner.submit(job)
+        if self._seconds:
+            self._process.clock.callLater(self._seconds, self._inner.submit, job)
+        else:
+            self._inner.submit(job)
 
     def stop(self) -> Deferred[None]:
-        return self._inner.stop()
+        stopped: Deferred[None] = Deferred()
+        self._process.clock.callLater(
+            self._seconds, lambda: self._inner.stop().chainDeferred(stopped)
+        )
+        return stopped
+
+
+class _Wires(WrappingFactory):
+    """Makes wires while the process lives."""
+
+    noisy = False
+
+    def __init__(self, process: Process, inner: IProtocolFactory) -> None:
+        super().__init__(inner)
+        self._process = process
+
+    @override
+    def buildProtocol(self, addr: Any) -> Any:
+        if not self._process.passes(SOCKET):
+            return None
+        protocol = self.wrappedFactory.buildProtocol(addr)
+        return protocol and _Wire(self._process, self, protocol)
 
 
 class _Wire(ProtocolWrapper):
@@ -201,23 +222,4 @@ class _Endpoint:
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         if not self._process.passes(SOCKET):
             return Deferred()
-        factory = self._process.factory(_Gone(self._process, protocolFactory))
-        return self._inner.connect(factory)
-
-
-@implementer(IProtocolFactory)
-class _Gone:
-    """Makes no protocol for a process that died while it dialled."""
-
-    def __init__(self, process: Process, inner: IProtocolFactory) -> None:
-        self._process = process
-        self._inner = inner
-
-    def doStart(self) -> None:
-        self._inner.doStart()
-
-    def doStop(self) -> None:
-        self._inner.doStop()
-
-    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
-        return self._inner.buildProtocol(addr) if self._process.alive else None
+        return self._inner.connect(self._process.factory(protocolFactory))

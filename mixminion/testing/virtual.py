@@ -182,7 +182,7 @@ class VirtualMix:
             open_store=lambda: Store.open(
                 self.folder / "store",
                 map_size=STORE,
-                in_thread=process.executor(InlineExecutor(clock)),
+                in_thread=process.executor(InlineExecutor(clock), network.commit),
                 random=random,
                 free_reserve=0,
             ),
@@ -224,10 +224,13 @@ class VirtualNetwork:
         parameters: Parameters | None = None,
         geometry: Geometry | None = None,
         seed: bytes = b"network",
+        commit: float = 0.0,
     ) -> None:
+        """*commit*: seconds that pass before a mix's store has done what it is asked for."""
         self.folder = folder
         self.clock = HeapClock()
         self.random = SeededRandom(seed)
+        self.commit = commit
         self.wire = MemoryNetwork(self.clock)
         self.parameters = parameters or Parameters.local_demo()
         self.geometry = geometry or geometries.default()

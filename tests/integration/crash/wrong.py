@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import lmdb
+from twisted.internet.defer import Deferred, gatherResults, succeed
 
-from mixminion.store import REPLAY, Step
-from mixminion.store.jobs import Job
-from mixminion.store.spool import Spool
-from mixminion.store.transaction import Transaction
+from mixminion.mix.intake import Intake
+from mixminion.store import REPLAY, Step, Store, Verdict
 
-Work = Callable[[Any, Any], Any]
+Work = Callable[[Sequence[Step]], Awaitable[list[Verdict]]]
 
 
 def unsynced() -> None:
@@ -22,6 +21,18 @@ def unsynced() -> None:
     module: Any = lmdb
     real = module.open
     module.open = lambda *args, **kwargs: real(*args, **kwargs, sync=False)
+
+
+def early_answer() -> None:
+    """A packet is acknowledged before it is stored."""
+    owner: Any = Intake
+    receive = owner.receive
+
+    def answer(intake: Intake, packet: bytes) -> Deferred[None]:
+        _ = receive(intake, packet)
+        return succeed(None)
+
+    owner.receive = answer
 
 
 def tag_later() -> None:
@@ -36,61 +47,66 @@ def tag_earlier() -> None:
 
 FAULTS: dict[str, Callable[[], None]] = {
     "unsynced": unsynced,
+    "early-answer": early_answer,
     "tag-later": tag_later,
     "tag-earlier": tag_earlier,
 }
 
 
-def _split(first: Work, second: Callable[[Any, Any, Any], Any]) -> None:
-    """Have two transactions do what one does: *first* gets the steps, *second* the steps
-    and what the first returned; the verdicts are its result."""
-    owner: Any = Spool
-    perform = owner.perform
+def _split(first: Any, second: Any) -> None:
+    """Have two transactions do what one does: *first* gets the store and the steps, *second*
+    what the first returned as well; the verdicts are its result."""
+    owner: Any = Store
+    unwrapped = owner.unwrapped
 
-    def in_two(spool: Spool, jobs: list[Job]) -> None:
-        for job in jobs:
-            if job.function is Transaction.unwrapped:
-                early = Job(first, job.argument, job.waiter)
-                perform(spool, [early])
-                job.argument = job.argument, early.result
-                job.function = lambda work, both: second(work, *both)
-        perform(spool, jobs)
+    async def in_two(store: Store, steps: Sequence[Step]) -> list[Verdict]:
+        def work(steps: Sequence[Step]) -> Any:
+            return unwrapped(store, steps)
 
-    owner.perform = in_two
+        early = await first(store, work, steps)
+        result: list[Verdict] = await second(store, work, steps, early)
+        return result
+
+    owner.unwrapped = lambda store, steps: Deferred.fromCoroutine(in_two(store, steps))
 
 
-def _pool_all(work: Any, steps: Any) -> Any:
+async def _pool_all(store: Store, work: Work, steps: Sequence[Step]) -> list[Verdict]:
     """Pool every packet, whatever its tag."""
-    return work.unwrapped([(_with(step, tag=os.urandom(16)), id) for step, id in steps])
+    return await work([_other_tag(step) for step in steps])
 
 
-def _tag_all(work: Any, steps: Any) -> Any:
+async def _tag_all(store: Store, work: Work, steps: Sequence[Step]) -> list[Verdict]:
     """Write the tags of packets that stay where they are; REPLAY for those that are known."""
-    trials = [replace(step, incoming=work.take_in(b""), pooled=None) for step, _ in steps]
-    return work.unwrapped([(trial, id) for trial, (_, id) in zip(trials, steps, strict=True)])
+    taken = await gatherResults([store.take_in(b"trial") for _ in steps])
+    trials = zip(steps, taken, strict=True)
+    return await work([replace(step, incoming=id, pooled=None) for step, id in trials])
 
 
-def _take_back(work: Any, steps: Any, pooled: Any) -> Any:
+async def _take_back(
+    store: Store, work: Work, steps: Sequence[Step], pooled: list[Verdict]
+) -> list[Verdict]:
     """Write the tags, and remove again what was pooled and is a replay."""
     verdicts = []
-    for known, verdict in zip(_tag_all(work, steps), pooled, strict=True):
+    for known, verdict in zip(await _tag_all(store, work, steps), pooled, strict=True):
         if known is REPLAY and isinstance(verdict, int):
-            work.delete([verdict])
+            await store.delete([verdict])
         verdicts.append(REPLAY if known is REPLAY else verdict)
     return verdicts
 
 
-def _pool_new(work: Any, steps: Any, known: Any) -> Any:
+async def _pool_new(
+    store: Store, work: Work, steps: Sequence[Step], known: list[Verdict]
+) -> list[Verdict]:
     """Pool what was not known."""
-    fresh = [
-        (_with(step, tag=os.urandom(16)) if one is not REPLAY else Step(step.incoming), id)
-        for (step, id), one in zip(steps, known, strict=True)
-    ]
-    verdicts = work.unwrapped(fresh)
-    return [
-        REPLAY if one is REPLAY else verdict for one, verdict in zip(known, verdicts, strict=True)
-    ]
+    verdicts = await work(
+        [
+            Step(step.incoming) if one is REPLAY else _other_tag(step)
+            for step, one in zip(steps, known, strict=True)
+        ]
+    )
+    both = zip(known, verdicts, strict=True)
+    return [REPLAY if one is REPLAY else verdict for one, verdict in both]
 
 
-def _with(step: Step, tag: bytes) -> Step:
-    return step if step.tag is None else replace(step, tag=tag)
+def _other_tag(step: Step) -> Step:
+    return step if step.tag is None else replace(step, tag=os.urandom(16))
