@@ -87,5 +87,5 @@ class PacketKeys:
             if known and fields["suite"] == self._geometry.suite.name and len(secret) == SECRET:
                 return secret
             raise DamagedKey(path=path)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DamagedKey(path=path) from error

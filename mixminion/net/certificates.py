@@ -10,6 +10,9 @@ digests, so that issuing needs no randomness.
 from __future__ import annotations
 
 import hashlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -77,9 +80,19 @@ def issue_link(signing_private: bytes, signing: Signing, link_public: bytes, now
 def load(der: bytes) -> x509.Certificate:
     """A certificate from its DER; :class:`NotOfProfile` for anything else."""
     try:
-        return x509.load_der_x509_certificate(der)
-    except (ValueError, x509.InvalidVersion) as error:
+        with warnings_refused():
+            return x509.load_der_x509_certificate(der)
+    except (ValueError, x509.InvalidVersion, UserWarning) as error:
         raise NotOfProfile("cannot be read") from error
+
+
+@contextmanager
+def warnings_refused() -> Iterator[None]:
+    """What the library only warns of, on standard error, is raised: others' certificates
+    write nothing there, and one that it will refuse some day is refused now."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        yield
 
 
 def read_signing(certificate: x509.Certificate) -> Signing:

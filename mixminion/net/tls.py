@@ -247,7 +247,8 @@ def _judge_dates_at(context: SSL.Context, now: float) -> None:
 def _verify(connection: SSL.Connection, cert: Any, error: int, depth: int, ok: int) -> bool:
     assert isinstance(connection, LinkConnection)
     try:
-        connection.judge(cert.to_cryptography(), error, depth)
+        with certificates.warnings_refused():
+            connection.judge(cert.to_cryptography(), error, depth)
     except errors.LinkRefused as refusal:
         connection.refusal = refusal
         return False

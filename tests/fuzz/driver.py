@@ -14,6 +14,7 @@ import resource
 import signal
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -120,6 +121,7 @@ class Run:
         self._logged: list[LogEvent] = []
         self._peak = _peak()
         self._serial = 0
+        self._accepted = False
 
     def go(self, inputs: int, most: int) -> Report:
         """See :func:`fuzz`."""
@@ -131,6 +133,7 @@ class Run:
                 traced = number < len(self._corpus) or number % EVERY == 0
                 finding = self.judge(octets, traced=traced)
                 report.inputs += 1
+                report.accepted += self._accepted
                 if finding is not None and all(
                     finding.problem != f.problem for f in report.findings
                 ):
@@ -161,6 +164,7 @@ class Run:
     def judge(self, octets: bytes, *, traced: bool = False) -> Finding | None:
         """Run one input; what is wrong with what it did."""
         self._serial += 1
+        self._accepted = False
         self._logged.clear()
         way: list[object] = []
         new = 0
@@ -174,7 +178,7 @@ class Run:
         except (Exception, TooSlow) as error:
             return self._finding(octets, error)
         else:
-            self._report.accepted += 1
+            self._accepted = True
         if self._logged and (told := self._told(octets)):
             return self._finding(octets, ContentsLogged(told))
         peak = _peak()
@@ -239,9 +243,13 @@ class Run:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Time, memory and the log are watched inside."""
+        """Time, memory and the log are watched inside, and a warning is an error: it would be
+        written where nobody looks through it for contents."""
         observer: Any = self._logged.append
         with ExitStack() as stack:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("error")
+            warnings.simplefilter("ignore", DeprecationWarning)  # as Python does itself
             globalLogPublisher.addObserver(observer)
             stack.callback(globalLogPublisher.removeObserver, observer)
             stack.enter_context(_ceiling())

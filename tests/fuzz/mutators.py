@@ -1,9 +1,10 @@
 """Ways to spoil an input, all of them repeatable from the generator they are given.
 
 A mutator takes a :class:`Dice`, the octets to spoil and a second input to borrow from, and
-gives new octets.  :data:`OCTETS` know nothing of formats, :data:`LINES` know lines, folding,
-names and values, :data:`JSON` reads the input as JSON, changes the tree and writes it
-canonically, so that the change arrives behind the checks of form.
+gives new octets.  :data:`OCTETS` know nothing of formats, :data:`SHORT` know numbers as well,
+:data:`LINES` lines, folding, names and values; :data:`JSON` reads the input as JSON, changes
+the tree and writes it canonically, so that the change arrives behind the checks of form;
+:data:`DER` does the same to X.509.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Any, TypeVar
 
@@ -341,6 +342,64 @@ def _borrowed(dice: Dice, other: bytes) -> Any:
     return node
 
 
+# -- DER ---------------------------------------------------------------------------------
+
+
+def der(dice: Dice, data: bytes, other: bytes) -> bytes:
+    """One element of nested DER changed, and the lengths around it put right."""
+    elements = list(_elements(data, 0, len(data), ()))
+    if not elements:
+        return octet(dice, data, other)
+    head, at, end, around = dice.one(elements)
+    content = data[at:end]
+    way = dice.below(6)
+    if way == 0:
+        new = b""
+    elif way == 1:
+        new = data[head:end] * 2
+    elif way == 2:
+        new = _der(dice.one((data[head], dice.bits(8))), dice.one(OCTETS)(dice, content, other))
+    elif way == 3:
+        new = _der(data[head] ^ (1 << dice.below(8)), content)
+    elif way == 4:
+        start, _, stop, _ = dice.one(elements)
+        new = data[start:stop]
+    else:
+        new = _der(data[head], content[:1] * dice.count())
+    for start, inside, stop in reversed(around):
+        new = _der(data[start], data[inside:head] + new + data[end:stop])
+        head, end = start, stop
+    return data[:head] + new + data[end:]
+
+
+_Around = tuple[tuple[int, int, int], ...]
+
+
+def _elements(
+    data: bytes, at: int, end: int, around: _Around
+) -> Iterator[tuple[int, int, int, _Around]]:
+    """Where each element, its content and its end are, and the same of those around it."""
+    while at + 2 <= end:
+        long = data[at + 1] & 0x7F if data[at + 1] & 0x80 else 0
+        inside = at + 2 + long
+        length = int.from_bytes(data[at + 2 : inside]) if long else data[at + 1]
+        stop = inside + length
+        if long > 4 or stop > end:
+            return
+        yield at, inside, stop, around
+        if data[at] & 0x20:
+            yield from _elements(data, inside, stop, (*around, (at, inside, stop)))
+        at = stop
+
+
+def _der(tag: int, content: bytes) -> bytes:
+    n = len(content)
+    if n < 0x80:
+        return bytes((tag, n)) + content
+    size = (n.bit_length() + 7) // 8
+    return bytes((tag, 0x80 | size)) + n.to_bytes(size) + content
+
+
 OCTETS: tuple[Mutator, ...] = (
     flip, octet, octet, integer, integer, truncate, extend, remove, repeat, insert, overwrite,
     splice, lengthen,
@@ -349,7 +408,9 @@ LINES: tuple[Mutator, ...] = (
     lines, lines, line_end, value, value, digits, insert, overwrite, octet, repeat, splice, remove,
     truncate, lengthen,
 )  # fmt: skip
+SHORT: tuple[Mutator, ...] = (*OCTETS, digits, digits)
 JSON: tuple[Mutator, ...] = (json,) * 12 + (digits, insert, octet, truncate)
+DER: tuple[Mutator, ...] = (der,) * 6 + (flip, octet, integer, truncate)
 
 
 def spoil(dice: Dice, data: bytes, other: bytes, mutators: Sequence[Mutator]) -> bytes:

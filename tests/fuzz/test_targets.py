@@ -8,7 +8,7 @@ from mixminion.testing.cases import SyncTestCase
 from tests.fuzz.driver import Run, Target, fuzz
 from tests.fuzz.targets import TARGETS
 
-INPUTS = 600
+INPUTS = 2000
 """Of each target in every test run; ``make fuzz`` runs many more."""
 
 FINDINGS = Path(__file__).with_name("findings")

@@ -287,8 +287,7 @@ _PLACE_WORDS = (
     b"\xd9\xa1",
 )  # fmt: skip
 
-LINES = mutators.LINES
-SHORT = (*mutators.OCTETS, mutators.digits, mutators.digits)
+LINES, SHORT = mutators.LINES, mutators.SHORT
 
 TARGETS = [
     Target("mail-outgoing", _outgoing, (MailError,), LINES, _MAIL_WORDS, 32_768),
