@@ -1,11 +1,10 @@
 """Real processes: what a person would do with a network, and what may happen to it."""
 
-import time
+import contextlib
 from collections import Counter
 from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
-from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
@@ -13,7 +12,7 @@ from twisted.internet.threads import deferToThread
 
 from mixminion import api
 from mixminion.testing.cases import AsyncTestCase
-from mixminion.testing.network import LocalNetwork, NetworkError, wait_until
+from mixminion.testing.network import LocalNetwork, Mix, NetworkError, wait_until
 
 TOGETHER = 50
 """Mails that the client sends at once."""
@@ -41,9 +40,15 @@ class NetworkTests(AsyncTestCase):
         """1,000 mails: all arrive, none under two Message-IDs."""
         count = 1000
         sending = Deferred.fromCoroutine(self._send(count))
+        under_way = []
         for mix in self.network.mixes:
+            await deferToThread(
+                wait_until, lambda mix=mix: self._held(mix), 60.0, "nothing is under way"
+            )
+            under_way.append(await deferToThread(self._held, mix))
             await deferToThread(mix.kill)
             await deferToThread(mix.start)
+        self.assertTrue(all(under_way), under_way)
         await sending
         await self._flush()
         await deferToThread(wait_until, lambda: self._texts() >= count, 120.0, "mail is missing")
@@ -59,10 +64,8 @@ class NetworkTests(AsyncTestCase):
         """Send *count* mails, several at a time; those that are not handed over are kept."""
 
         async def send_one(n: int) -> None:
-            try:
+            with contextlib.suppress(api.NotHandedOver):
                 await self.client.send("bob@example.test", b"mail %d" % n, subject="Many")
-            except api.NotHandedOver:
-                pass
 
         for first in range(0, count, TOGETHER):
             numbers = range(first, min(first + TOGETHER, count))
@@ -74,27 +77,25 @@ class NetworkTests(AsyncTestCase):
         for _ in range(20):
             if not await self.client.waiting():
                 return
-            try:
+            with contextlib.suppress(api.NotHandedOver):
                 await self.client.flush()
-            except api.NotHandedOver:
-                pass
         self.assertEqual(len(await self.client.waiting()), 0)
 
     def _texts(self) -> int:
         return len({str(mail.get_payload()) for mail in read(self.network)})
 
+    @staticmethod
+    def _held(mix: Mix) -> int:
+        """Packets and messages that a mix holds."""
+        store = mix.ask("status")["store"]
+        return int(store["incoming"]) + int(store["pooled"])
+
     async def _left(self) -> int:
         """Packets and messages that the mixes still hold."""
 
-        def held(mix: Any) -> int:
-            store = mix.ask("status")["store"]
-            return int(store["incoming"]) + int(store["pooled"])
-
         def count() -> int:
-            return sum(held(mix) for mix in self.network.mixes)
+            return sum(self._held(mix) for mix in self.network.mixes)
 
-        try:
+        with contextlib.suppress(NetworkError):
             await deferToThread(wait_until, lambda: count() == 0, 60.0, "left")
-        except NetworkError:
-            pass
         return await deferToThread(count)
