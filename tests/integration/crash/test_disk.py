@@ -59,16 +59,16 @@ class Found:
         return self != Found()
 
 
-def look(folder: Path, promised: Promised) -> Found:
-    """Compare what is in a store, a copy of it, with what was promised."""
-    if not folder.exists():
+def look(home: Path, promised: Promised) -> Found:
+    """Compare what is in a home, a copy of it, with what was promised."""
+    if not (home / "store").exists():
         return Found(lost=promised.taken - promised.deleting)
-    copy = folder.with_name("copy")
+    copy = home.with_name("copy")
     shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(folder, copy)
+    shutil.copytree(home, copy)
     clock = Clock()
     try:
-        store = open_store(copy, InlineExecutor(clock))
+        store = open_store(copy / "store", InlineExecutor(clock))
     except (MixminionError, lmdb.Error) as error:
         return Found(unreadable=str(error))
     try:
@@ -126,7 +126,7 @@ class DiskTests(SyncTestCase):
         for n in range(PATIENCE if fault or swallow else ROUNDS):
             promised.hear(self._work(disk, n * 10**6, fault, dice))
             self.thrown_away += disk.lose(self.folder / "home", dice if torn else None)
-            found = look(self.folder / "home" / "store", promised)
+            found = look(self.folder / "home", promised)
             if found:
                 return found
         self.assertGreater(len(promised.taken), 100)
