@@ -17,7 +17,7 @@ from mixminion.sphinx.errors import Dropped, Reason
 from mixminion.sphinx.geometry import Geometry
 from mixminion.sphinx.unwrap import Unwrapper
 
-SPARE = 16 * 2**20
+SPARE = 24 * 2**20
 """Octets that a worker may still take when it works."""
 
 Protect = Callable[[int], Protection]

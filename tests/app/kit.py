@@ -112,8 +112,11 @@ class Home:
 
     def twistd(self, *options: str, umask: str = "022") -> Started:
         """Start the server in a process of its own."""
-        words = [*TWISTD, *options, "mixminion", "--config", str(self.config)]
-        return Started(words, self.folder, umask)
+        return Started(self.words(*options), self.folder, umask)
+
+    def words(self, *options: str) -> list[str]:
+        """The command that starts the server."""
+        return [*TWISTD, *options, "mixminion", "--config", str(self.config)]
 
     def ask(self, command: str = "status") -> dict[str, Any]:
         """What the running server answers."""
