@@ -16,6 +16,7 @@ from mixminion.store.errors import StoreError
 from mixminion.store.keyring import WRAPPED, Keyring, Unreadable
 
 ID = 8
+LAST = b"\xff" * ID  #: no id of ours: only damage makes one
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class Shelf:
                 else:
                     cursor.put(key, wrapped + entry[WRAPPED:])
             count -= 1
-            found = cursor.set_range((int.from_bytes(key) + 1).to_bytes(ID))
+            found = key != LAST and cursor.set_range((int.from_bytes(key) + 1).to_bytes(ID))
         return int.from_bytes(cursor.key()) if found else None
 
     def forget_unreadable(self) -> int:
