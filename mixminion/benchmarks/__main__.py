@@ -15,6 +15,12 @@ ROOMS = {
     "primitives": ("unwrap-xwing", "unwrap-x25519", "build-xwing", "build-x25519", "lioness"),
     "spool": ("spool-commit-16",),
     "relay": ("relay-1",),
+    "measures": (
+        "relay-2",
+        "relay-slow-disk",
+        "relay-without-sync",
+        "relay-without-sealing",
+    ),
     "workers": ("workers-2",),
     "networks": ("network-3", "hop-latency", "hop-latency-p99"),
     "footprint": ("cli-help", "idle-memory"),

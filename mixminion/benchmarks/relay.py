@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from typing_extensions import override
 
 from mixminion.directory.parameters import Parameters
-from mixminion.testing.network import PYTHON, LocalNetwork, wait_until
+from mixminion.testing.network import PYTHON, LocalNetwork, Mix, answers, wait_until
 
 PACKETS = 12_000
 PADDING = 50  #: a padding frame after so many packets
@@ -44,26 +45,38 @@ def run(packets: int = PACKETS, rounds: int = ROUNDS, workers: int = 1) -> list[
     ]
 
 
-def round_of(packets: int, workers: int) -> float:
-    """Packets a second of one fresh server."""
+def round_of(packets: int, workers: int, alteration: str | None = None) -> float:
+    """Packets a second of one fresh server; *alteration* is one of
+    :mod:`mixminion.benchmarks.altered`."""
     parameters = Parameters(mean_delay_ms=1, tick_ms=1, mix_loops_per_hour=0)
     with tempfile.TemporaryDirectory(prefix="mixminion-bench-") as name:
         network = LocalNetwork(Path(name), mixes=2, workers=workers, parameters=parameters)
         network.make()
         server, sink = network.mixes
         made = make_packets(network, ["mix1", "mix2"], packets)
-        server.start()
+        altered = start(server, alteration)
         try:
-            with Program("sink", str(sink.home), sink.address, str(packets)) as sinking:
+            with altered, Program("sink", str(sink.home), sink.address, str(packets)) as sinking:
                 expect(sinking, "listening")
                 with Program("source", str(network.folder), "mix1", str(PADDING), *made) as source:
                     started = float(expect(source, "started"))
                     ended = float(expect(sinking, "complete"))
                     expect(source, "acknowledged")
-            check(server.ask, packets)
+                check(server.ask, packets)
         finally:
             network.stop()
     return packets / (ended - started)
+
+
+def start(server: Mix, alteration: str | None) -> AbstractContextManager[Any]:
+    """Start the server, and wait until it is ready; leaving the context ends an altered one."""
+    if alteration is None:
+        server.start()
+        return nullcontext()
+    altered = Program("altered", alteration, str(server.home))
+    wait_until(lambda: server.pid and answers(server.address), 20.0, "the server does not start")
+    wait_until(lambda: server.ask("status")["ready"], 20.0, "the server is not ready")
+    return altered
 
 
 def check(ask: Any, packets: int) -> None:
