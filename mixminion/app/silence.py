@@ -60,7 +60,7 @@ def _known(event: LogEvent) -> str | None:
     if room == OURS:
         return _filled(template, event)
     if {"category", "filename", "lineno"} <= event.keys():
-        return "{category} at {filename}:{lineno}".format_map(event)
+        return f"{event['category']} at {faults.place(event['filename'], event['lineno'])}"
     return template
 
 

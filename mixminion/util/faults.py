@@ -6,6 +6,7 @@ client's address.  Its type, and the files and lines of the stack, are code alon
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import warnings
@@ -15,6 +16,8 @@ from typing import Any, TextIO
 
 DEEPEST = 8
 """Causes of causes that are told."""
+
+_FILE = re.compile(r"[\w./+ -]+\.py|<(string|stdin|frozen [\w.]+)>")
 
 
 def kind(error: BaseException) -> str:
@@ -26,8 +29,13 @@ def places(trace: TracebackType | None) -> Iterator[str]:
     """``file:line in function`` of each frame, the innermost last."""
     while trace is not None:
         code = trace.tb_frame.f_code
-        yield f"{code.co_filename}:{trace.tb_lineno} in {code.co_name}"
+        yield f"{place(code.co_filename, trace.tb_lineno)} in {code.co_name}"
         trace = trace.tb_next
+
+
+def place(filename: str, line: int) -> str:
+    """``file:line``, where that can be the name of a file of code."""
+    return f"{filename if _FILE.fullmatch(filename) else '?'}:{line}"
 
 
 def report(error: BaseException, trace: TracebackType | None = None) -> str:
@@ -75,7 +83,7 @@ def hush(say: Callable[[str], object]) -> None:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        say(f"{_name(category)}\n  {filename}:{lineno}")
+        say(f"{_name(category)}\n  {place(filename, lineno)}")
 
     sys.excepthook = uncaught
     threading.excepthook = in_thread

@@ -55,6 +55,15 @@ class ReportTests(SyncTestCase):
             faults.kind(subprocess.TimeoutExpired("x", 1)), "subprocess.TimeoutExpired"
         )
 
+    def test_place(self) -> None:
+        """A file's name, where it is one: whoever compiles code may call its file anything."""
+        self.assertEqual(
+            faults.place("/usr/lib/python3/x-y/a_b.py", 7), "/usr/lib/python3/x-y/a_b.py:7"
+        )
+        self.assertEqual(faults.place("<string>", 7), "<string>:7")
+        self.assertEqual(faults.place(f"<{SECRET}>", 7), "?:7")
+        self.assertEqual(faults.place(SECRET, 7), "?:7")
+
 
 class HushTests(SyncTestCase):
     def test_nobody_caught(self) -> None:

@@ -1,0 +1,16 @@
+"""Python runs this in every process that has this folder in its path: here, in workers only."""
+
+import os
+import sys
+from pathlib import Path
+
+if "mixminion.app.worker" in sys.orig_argv and "LOUD" in os.environ:
+    from mixminion.mix.unwrapping import Unwrapping
+
+    def unwrap_one(tries, packet):
+        if Path(os.environ["LOUD"], "worker").exists():
+            raise ValueError(packet[:64].hex(), packet[:64])
+        return original(tries, packet)
+
+    original = Unwrapping._unwrap_one
+    setattr(Unwrapping, "_unwrap_one", staticmethod(unwrap_one))  # noqa: B010

@@ -1,0 +1,3 @@
+from importlib import import_module
+
+MODULE = import_module("loud").MODULE
