@@ -18,7 +18,7 @@ class MissingFile(OperatorError):
     """A file that every server has is not there."""
 
     code = "missing-file"
-    sentence = "{path} is missing: make a server's home with `mixminion server init`"
+    sentence = "{path} is missing: make a server's home with `mixminion server init`."
     exit_code = EX_CONFIG
 
 

@@ -24,10 +24,10 @@ _OPTIONAL = "#"
 class NoConfiguration(OperatorError):
     """There is no configuration file, or it cannot be read."""
 
-    code = "no-configuration"
+    code = "no-server-configuration"
     sentence = (
-        "cannot read the configuration {path}: {reason}; `mixminion server init` makes a "
-        "server, --home names the home of another one"
+        "Cannot read the configuration {path}: {reason}; `mixminion server init` makes a "
+        "server, --home names the home of another one."
     )
     exit_code = EX_CONFIG
 
@@ -36,7 +36,7 @@ class ConfigurationClosed(OperatorError):
     """The configuration file is another user's."""
 
     code = "configuration-closed"
-    sentence = "the configuration {path} is not yours to read; run this as the server's user"
+    sentence = "The configuration {path} is not yours to read; run this as the server's user."
     exit_code = EX_NOPERM
 
 
@@ -121,14 +121,14 @@ def compose(parts: Sequence[Part], path: Path) -> str:
         for key, value in part.keys.items():
             items = [value] if isinstance(value, str) else list(value or ())
             if any(not item.isprintable() for item in items):
-                raise UserError(problem=f"[{part.title}] {key}: expected printable text")
+                raise UserError(problem=f"[{part.title}] {key}: expected printable text.")
             lines.append(f"{'' if items else _OPTIONAL}{key} = {', '.join(items)}".rstrip())
     text = "\n".join(lines) + "\n"
     try:
         read(text, path)
     except ConfigErrors as errors:
         wrong = "; ".join(f"{problem.key}: {problem.expected}" for problem in errors.problems)
-        raise UserError(problem=wrong) from errors
+        raise UserError(problem=f"{wrong}.") from errors
     return text
 
 

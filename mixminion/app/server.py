@@ -86,7 +86,7 @@ log = Logger()
 class NoDocuments(OperatorError):
     """A server cannot start without a directory of its network."""
 
-    code = "no-directory"
+    code = "no-documents"
     sentence = (
         "There is no directory in {folder} that most of the configured authorities signed. "
         "Put the network's consensus and key documents there."

@@ -14,15 +14,15 @@ class HasServer(OperatorError):
     """The home has a configuration already."""
 
     code = "has-server"
-    sentence = "there is a server in {home} already; name another folder with --home"
+    sentence = "There is a server in {home} already; name another folder with --home."
     exit_code = EX_CANTCREAT
 
 
 class NoServer(OperatorError):
     """There is nothing to ask or to stop."""
 
-    code = "not-running"
-    sentence = "no server runs from {home}; `mixminion server start` starts it"
+    code = "no-server"
+    sentence = "No server runs from {home}; `mixminion server start` starts it."
     exit_code = EX_UNAVAILABLE
 
 
@@ -30,7 +30,7 @@ class EndedWhileStarting(OperatorError):
     """The server went into the background and ended there."""
 
     code = "ended-while-starting"
-    sentence = "the server ended while it started; the reason is in {log}"
+    sentence = "The server ended while it started; the reason is in {log}."
     exit_code = EX_UNAVAILABLE
 
 
@@ -38,7 +38,7 @@ class NotReady(OperatorError):
     """The server runs and does not work yet."""
 
     code = "not-ready"
-    sentence = "the server (process {pid}) is not ready after {seconds:g} s; look into {log}"
+    sentence = "The server (process {pid}) is not ready after {seconds:g} s; look into {log}."
     exit_code = EX_UNAVAILABLE
 
 
@@ -46,5 +46,5 @@ class StillRunning(OperatorError):
     """The server takes its time, or hangs."""
 
     code = "still-running"
-    sentence = "the server (process {pid}) has not ended after {seconds:g} s; `kill {pid}` insists"
+    sentence = "The server (process {pid}) has not ended after {seconds:g} s; `kill {pid}` insists."
     exit_code = EX_TEMPFAIL

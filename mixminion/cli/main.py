@@ -103,7 +103,7 @@ def _system(error: OSError) -> int:
     """What a command did not foresee and the operating system refused."""
     if error.filename is None:
         return _unexpected(error)
-    _say(f"cannot use {os.fsdecode(error.filename)}: {error.strerror}")
+    _say(f"Cannot use {os.fsdecode(error.filename)}: {error.strerror}.")
     if DEBUG in os.environ:
         traceback.print_exception(error)
     return EX_NOPERM if isinstance(error, PermissionError) else EX_CANTCREAT

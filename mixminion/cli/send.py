@@ -126,7 +126,7 @@ class _Telling:
 
     def interrupted(self) -> str:
         if self.kept:
-            return "Interrupted; the message is kept. To send it: mixminion queue flush"
+            return "Interrupted; the message is kept: `mixminion queue flush` sends it."
         return "Interrupted; nothing was sent or kept."
 
 

@@ -69,7 +69,7 @@ def command(home: Path, as_json: bool, **chosen: Any) -> None:
     an exit is asked for.
     """
     if bool(chosen["exit_smtp_relay"]) != bool(chosen["exit_smtp_domain"]):
-        raise UserError(problem="--exit-smtp-relay and --exit-smtp-domain go together")
+        raise UserError(problem="--exit-smtp-relay and --exit-smtp-domain go together.")
     path = home / FILE
     if path.exists():
         raise HasServer(home=home)

@@ -16,7 +16,7 @@ from mixminion.errors import (
 class BadAddress(UserError):
     """An address of no known form."""
 
-    code = "bad-address"
+    code = "not-an-address"
     sentence = (
         "{address!r} is no address: {why}. Write user@example.org, drop, or exit:text"
         " (such as smtp:user@example.org)."
@@ -111,7 +111,7 @@ class NotHandedOver(OperatorError):
 
     code = "not-sent"
     sentence = (
-        "Not sent, but kept: {entry} did not take the packet ({why}). To try again:"
-        " mixminion queue flush"
+        "Not sent, but kept: {entry} did not take the packet ({why});"
+        " `mixminion queue flush` tries again."
     )
     exit_code = EX_TEMPFAIL

@@ -50,7 +50,7 @@ class ConfigErrors(OperatorError):
     """Everything found wrong; ``problems`` in the order of the file."""
 
     code = "configuration"
-    sentence = "the configuration has errors:\n{listing}"
+    sentence = "The configuration has errors:\n{listing}"
     exit_code = EX_CONFIG
 
     def __init__(self, problems: Sequence[Problem]) -> None:

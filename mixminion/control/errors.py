@@ -9,7 +9,7 @@ class NotRunning(OperatorError):
     """Nobody listens at the socket."""
 
     code = "not-running"
-    sentence = "nothing runs there: no answer at {path}"
+    sentence = "Nothing runs there: no answer at {path}."
     exit_code = EX_UNAVAILABLE
 
 
@@ -17,7 +17,7 @@ class NoAnswer(OperatorError):
     """Somebody listens and does not answer as he should."""
 
     code = "no-answer"
-    sentence = "what listens at {path} {what}; look into its log"
+    sentence = "What listens at {path} {what}; look into its log."
     exit_code = EX_UNAVAILABLE
 
 
@@ -25,7 +25,7 @@ class NotAllowed(OperatorError):
     """The socket is another user's."""
 
     code = "not-allowed"
-    sentence = "{path} belongs to another user; run this as the user that the server runs as"
+    sentence = "{path} belongs to another user; run this as the user that the server runs as."
     exit_code = EX_NOPERM
 
 
@@ -33,7 +33,7 @@ class PathTooLong(OperatorError):
     """The operating system has no way to name this socket."""
 
     code = "control-path-too-long"
-    sentence = "the path {path} is too long for a socket; move the home to a shorter one"
+    sentence = "The path {path} is too long for a socket; move the home to a shorter one."
     exit_code = EX_CONFIG
 
 
@@ -41,7 +41,7 @@ class UnknownCommand(OperatorError):
     """A command this daemon does not have; command and daemon are of different versions."""
 
     code = "unknown-command"
-    sentence = "the server does not know the command {command}; is it of an older version?"
+    sentence = "The server does not know the command {command}; perhaps it is of an older version."
     exit_code = EX_UNAVAILABLE
 
 

@@ -161,12 +161,12 @@ class _SessionFactory(Factory):
         try:
             request = wire.decode(line)
         except ValueError as error:
-            raise UserError(problem="the request is not of this version's form") from error
+            raise UserError(problem="The request is not of this version's form.") from error
         match request:
             case {"command": str(name), "arguments": dict(arguments)}:
                 pass
             case _:
-                raise UserError(problem="the request is not of this version's form")
+                raise UserError(problem="The request is not of this version's form.")
         if name not in self._commands:
             raise UnknownCommand(command=name)
         answer = self._commands[name](arguments)

@@ -102,7 +102,7 @@ class TwoDirectories(PeerError):
 class KeysMissing(PeerError):
     """A key document that is needed is not at hand."""
 
-    code = "keys-missing"
+    code = "packet-keys-missing"
     sentence = (
         "The packet keys of key period {period} are missing; fetch them with `mixminion update`."
     )

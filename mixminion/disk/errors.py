@@ -17,7 +17,7 @@ class WriteFailed(OperatorError):
     """A file or folder could not be made or written."""
 
     code = "write-failed"
-    sentence = "cannot write {path}: {reason}"
+    sentence = "Cannot write {path}: {reason}."
     exit_code = EX_CANTCREAT
 
 
@@ -25,7 +25,7 @@ class HomeInUse(OperatorError):
     """Another process runs from this home."""
 
     code = "home-in-use"
-    sentence = "the home {home} is in use by process {pid}; stop that one first"
+    sentence = "The home {home} is in use by process {pid}; stop that one first."
     exit_code = EX_CANTCREAT
 
 
@@ -34,8 +34,8 @@ class NotInMemory(OperatorError):
 
     code = "key-store-not-in-memory"
     sentence = (
-        "the key store {path} is on {kind}, not in memory: name a folder on a tmpfs in "
-        "key-store-path, or set key-store = disk"
+        "The key store {path} is on {kind}, not in memory: name a folder on a tmpfs in "
+        "key-store-path, or set key-store = disk."
     )
     exit_code = EX_CONFIG
 
@@ -45,6 +45,6 @@ class KeyDamaged(OperatorError):
 
     code = "storage-key-damaged"
     sentence = (
-        "the storage key {path} cannot be read; move it away and start again: what was stored "
-        "under it is lost"
+        "The storage key {path} cannot be read; move it away and start again: what was stored "
+        "under it is lost."
     )

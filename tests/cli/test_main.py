@@ -84,8 +84,8 @@ class ErrorTests(SyncTestCase):
         for error, code, said in [
             (NoMail(who="you"), 75, ["mixminion: no mail for you"]),
             (RemoteError(code="x", sentence="busy", exit_code=73), 73, ["mixminion: busy"]),
-            (PermissionError(13, "Denied", "x"), 77, ["mixminion: cannot use x: Denied"]),
-            (OSError(28, "Disk full", b"x"), 73, ["mixminion: cannot use x: Disk full"]),
+            (PermissionError(13, "Denied", "x"), 77, ["mixminion: Cannot use x: Denied."]),
+            (OSError(28, "Disk full", b"x"), 73, ["mixminion: Cannot use x: Disk full."]),
             (click.ClickException("no such thing"), 64, ["mixminion: no such thing"]),
             (click.Abort(), 130, []),
             (KeyboardInterrupt(), 130, []),

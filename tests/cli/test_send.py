@@ -75,8 +75,8 @@ class SendTests(CommandCase):
         self.assertRefused(
             done,
             75,
-            "Not sent, but kept: mix1 did not take the packet (its disk is full)."
-            " To try again: mixminion queue flush",
+            "Not sent, but kept: mix1 did not take the packet (its disk is full);"
+            " `mixminion queue flush` tries again.",
         )
         done = await self.run_command("queue", "list")
         self.assertRegex(done.out, r"^1: since .*Z, handed over once, without an answer\n$")
@@ -102,7 +102,7 @@ class SendTests(CommandCase):
         done = await command.done
         self.assertEqual(done.code, 130)
         self.assertIn(
-            "Interrupted; the message is kept. To send it: mixminion queue flush", done.err
+            "Interrupted; the message is kept: `mixminion queue flush` sends it.", done.err
         )
         self.assertNotIn("Traceback", done.err)
         done = await self.run_command("queue", "clean", "--all")
@@ -201,7 +201,7 @@ class WrongInputTests(CommandCase):
     async def test_unknown_key(self):
         """An unknown key: file and line."""
         self.configure("[Client]\nhoome = x\n")
-        await self.refuse(78, "the configuration has errors")
+        await self.refuse(78, "The configuration has errors")
 
     async def test_no_such_configuration(self):
         """A configuration that was named and is not there."""

@@ -119,7 +119,7 @@ class StatusTests(HomeTestCase):
 
     def test_not_running(self):
         """No server is one sentence and 69."""
-        self.refused(self.server("status"), 69, "no server runs from", "mixminion server start")
+        self.refused(self.server("status"), 69, "No server runs from", "mixminion server start")
 
     def test_no_home(self):
         """A home that is not there is one sentence and 78."""
@@ -149,7 +149,7 @@ class StopTests(HomeTestCase):
 
     def test_not_running(self):
         """Nothing to stop is 69."""
-        self.refused(self.server("stop"), 69, "no server runs from")
+        self.refused(self.server("stop"), 69, "No server runs from")
 
 
 class StartTests(HomeTestCase):
@@ -235,7 +235,7 @@ class InitTests(HomeTestCase):
     def test_twice(self):
         """A home that has a server is left alone; 73."""
         self.path.write_text(CONFIG)
-        self.refused(self.init(), 73, "there is a server in")
+        self.refused(self.init(), 73, "There is a server in")
         self.assertEqual(self.path.read_text(), CONFIG)
 
     def test_wrong_values(self):
