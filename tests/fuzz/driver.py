@@ -156,8 +156,11 @@ class Run:
         if number < len(self._corpus):
             return self._corpus[number]
         dice, kept = self._dice, self._kept
-        pool = kept if kept and dice.random() < 0.6 else self._corpus
-        return spoil(dice, dice.one(pool), dice.one(self._corpus), self._target.mutators)
+        if kept and dice.random() < 0.6:
+            begin = min(dice.one(kept), dice.one(kept), key=len)  # short ones are quicker
+        else:
+            begin = dice.one(self._corpus)
+        return spoil(dice, begin, dice.one(self._corpus), self._target.mutators)
 
     # -- one input -----------------------------------------------------------------------
 

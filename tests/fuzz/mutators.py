@@ -159,6 +159,19 @@ def lengthen(dice: Dice, data: bytes, other: bytes) -> bytes:
     return data[:at] + again * dice.count() + data[at:]
 
 
+def grow(dice: Dice, data: bytes, other: bytes) -> bytes:
+    """A length of 1, 2 or 4 octets, and as many more octets behind it as it says."""
+    size = dice.one((1, 1, 2, 4))
+    if len(data) < size:
+        return data + bytes(size)
+    at = dice.below(len(data) - size + 1)
+    inside = at + size
+    length = int.from_bytes(data[at:inside])
+    more = min(dice.count() * dice.one((1, 8)), (1 << 8 * size) - 1 - length)
+    new: bytes = dice.one((bytes(more), b"x" * more, data[inside : inside + more]))
+    return data[:at] + (length + len(new)).to_bytes(size) + new + data[inside:]
+
+
 def overwrite(dice: Dice, data: bytes, other: bytes) -> bytes:
     """A word or a piece of the other input, over what was there."""
     at = dice.below(len(data) + 1)
@@ -268,7 +281,7 @@ def json(dice: Dice, data: bytes, other: bytes) -> bytes:
         tree = _read(data)
         for _ in range(1 + dice.below(2)):
             tree = _changed(dice, tree, other)
-        return _write(tree)
+        return _write(tree) + data[len(data.rstrip()) :]  # some are ended by a line feed
     except (ValueError, RecursionError):  # no JSON, or none that can be written
         return octet(dice, data, other)
 
@@ -402,7 +415,7 @@ def _der(tag: int, content: bytes) -> bytes:
 
 OCTETS: tuple[Mutator, ...] = (
     flip, octet, octet, integer, integer, truncate, extend, remove, repeat, insert, overwrite,
-    splice, lengthen,
+    splice, lengthen, grow,
 )  # fmt: skip
 LINES: tuple[Mutator, ...] = (
     lines, lines, line_end, value, value, digits, insert, overwrite, octet, repeat, splice, remove,

@@ -218,6 +218,7 @@ def _signing_certificates() -> Subject:
     def run(octets: bytes) -> object:
         found = certificates.read_signing(certificates.load(octets))
         assert len(found.identity) == len(found.public) == 32
+        assert octets in corpus, "one that nobody signed"
         return True
 
     return Subject(run, corpus)
@@ -255,6 +256,7 @@ def _chains() -> Subject:
         taken = taken and tls._verify(connection, _Shown(octets[end:]), second, 0, 0)
         assert (connection.refusal is None) is taken
         assert (connection.peer_identity == party.public) is taken
+        assert not taken or octets[:end] == party.certificate
         return type(connection.refusal)
 
     return Subject(run, corpus)
