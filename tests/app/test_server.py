@@ -171,7 +171,7 @@ class RefusedTests(ServerCase):
     def test_log(self):
         """A log that cannot be written."""
         self.refused(
-            lambda home: private.make_folder(home.log), 73, "cannot write", "mixminion.log"
+            lambda home: private.make_folder(home.log), 73, "Cannot write", "mixminion.log"
         )
 
 
