@@ -72,7 +72,10 @@ def parse_mailbox(text: str) -> Mailbox:
     """``Name <user@domain>`` or a bare address, in printable ASCII; raises BadAddress."""
     if not (text.isascii() and text.isprintable()):
         raise BadAddress(why="only printable ASCII is taken")
-    found = getaddresses([text])
+    try:
+        found = getaddresses([text])
+    except RecursionError:  # comments within comments
+        found = []
     if len(found) != 1:
         raise BadAddress(why="it is neither user@domain nor Name <user@domain>")
     [(name, address)] = found

@@ -103,10 +103,11 @@ def read_signing(certificate: x509.Certificate) -> Signing:
         raise NotOfProfile("is valid for more than 90 days")
     public = public_key(certificate)
     try:
-        extension = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError) as error:
+        with warnings_refused():
+            found = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError, UserWarning) as error:
         raise NotOfProfile("names no identity") from error
-    identity = extension.value.key_identifier
+    identity = found.value.key_identifier
     if identity is None or len(identity) != 32:
         raise NotOfProfile("names no identity")
     if certificate.signature_algorithm_oid != SignatureAlgorithmOID.ED25519:

@@ -119,7 +119,7 @@ class Run:
         self._ways: set[object] = set()
         self._report = Report(target.name)
         self._logged: list[LogEvent] = []
-        self._peak = _peak()
+        self._peak = 0
         self._serial = 0
         self._accepted = False
 
@@ -168,6 +168,7 @@ class Run:
         """Run one input; what is wrong with what it did."""
         self._serial += 1
         self._accepted = False
+        self._peak = _peak()
         self._logged.clear()
         way: list[object] = []
         new = 0
@@ -184,11 +185,9 @@ class Run:
             self._accepted = True
         if self._logged and (told := self._told(octets)):
             return self._finding(octets, ContentsLogged(told))
-        peak = _peak()
-        if peak > self._peak:
-            grown, self._peak = peak - self._peak, peak
-            if grown > MEMORY:
-                return self._finding(octets, MemoryError(f"{grown >> 20} MiB for one input"))
+        grown = _peak() - self._peak
+        if grown > MEMORY:
+            return self._finding(octets, MemoryError(f"{grown >> 20} MiB for one input"))
         if new or way[0] not in self._ways:
             self._ways.add(way[0])
             self._keep(octets)

@@ -306,7 +306,9 @@ def _changed(dice: Dice, node: Any, other: bytes) -> Any:
         if way < 0.87:
             return [*node[:at], *node[at + 1 :]]
         if way < 0.94:
-            return [*node[:at], *[node[at]] * dice.one((2, 2, 3, 9, 65, 300)), *node[at + 1 :]]
+            most = dice.longest // len(_write(node[at]))
+            times = min(dice.one((2, 2, 3, 9, 65, 300)), most)
+            return [*node[:at], *[node[at]] * times, *node[at + 1 :]]
         return [*node[at:], *node[:at]]
     return _leaf(dice, node, other)
 
@@ -429,5 +431,5 @@ DER: tuple[Mutator, ...] = (der,) * 6 + (flip, octet, integer, truncate)
 def spoil(dice: Dice, data: bytes, other: bytes, mutators: Sequence[Mutator]) -> bytes:
     """One to a few mutations, and never longer than the dice allow."""
     for _ in range(1 + dice.small(6)):
-        data = dice.one(mutators)(dice, data, other)
-    return data[: dice.longest]
+        data = dice.one(mutators)(dice, data, other)[: dice.longest]
+    return data
