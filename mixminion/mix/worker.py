@@ -217,7 +217,7 @@ class Worker(StreamProtocol):
 
     def _end(self) -> None:
         """It is of no use any more: its work goes to others."""
-        self._deadline = None
+        self._wait(None)
         self._over = True
         self.ready = False
         with suppress(ProcessExitedAlready):

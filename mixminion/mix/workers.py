@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
@@ -114,7 +114,8 @@ class InlineWorkers:
 
 
 class WorkerProcesses:
-    """*count* worker processes behind one queue of batches, with the packet keys in *folder*."""
+    """*count* worker processes behind one queue of batches, with the packet keys in *folder*;
+    *program* makes the command line of one from its settings."""
 
     def __init__(
         self,
@@ -124,10 +125,11 @@ class WorkerProcesses:
         folder: Path,
         count: int,
         counters: Counters,
+        program: Callable[[str], list[str]] = command,
     ) -> None:
         self._reactor: Any = reactor
         self._packet_length = geometry.packet
-        self._command = command(settings(geometry, node_id, folder, slots=SLOTS))
+        self._command = program(settings(geometry, node_id, folder, slots=SLOTS))
         self._count = count
         self._counters = counters
         self._complaints: set[str] = set()
