@@ -252,9 +252,7 @@ class _Peer:
 
     def _not_dialled(self, failure: Failure) -> None:
         self._dialling = None
-        if failure.check(CancelledError):
-            return
-        if not failure.check(MixminionError):
+        if not failure.check(MixminionError, CancelledError):
             log.failure("Dialling a server failed.", failure)
         self._hold()
         self._work()
