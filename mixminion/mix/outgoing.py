@@ -289,7 +289,7 @@ class _Peer:
 
     def _send(self, link: Link, record_id: int, packet: bytes) -> None:
         """Send it if the link still takes it: a link may end while it is written to."""
-        if self.link is not link or link.room <= 0:
+        if link.room <= 0:
             self._queue.put_back([record_id])
             return
         try:

@@ -75,6 +75,7 @@ class FakeLink:
         self.waiting: dict[int, bytes] = {}
         self.sent: list[int] = []
         self.breaks_at: int | None = None  # while this is sent the link is lost
+        self.breaks_with: PeerError | None = Broken()
         self.closing = self.over = False
         self.closed: list[Deferred[None]] = []
 
@@ -91,7 +92,7 @@ class FakeLink:
         self.waiting[key] = packet
         self.sent.append(key)
         if key == self.breaks_at:
-            self.lose(Broken())
+            self.lose(self.breaks_with)
 
     def close(self) -> Deferred[None]:
         closed: Deferred[None] = Deferred()
@@ -406,6 +407,16 @@ class EndingTests(Kit):
         link.receive()
         self.assertEqual(self.store.records, {})
 
+    def test_a_session_that_ends_while_it_is_written_to(self) -> None:
+        """In an orderly way, after it has carried something: the next follows at once."""
+        self.offer(1)
+        link = self.network.accept()
+        link.receive()
+        link.breaks_at, link.breaks_with = 2, None
+        self.offer(2)
+        self.assertEqual(self.waited_for(self.redialled), 0)
+        self.assertEqual(self.network.accept().sent, [2])
+
     def test_a_link_that_ends_while_packets_are_read(self) -> None:
         """They go over the next link, once, whether the read ends before or after its start."""
         for before in (True, False):
@@ -493,6 +504,8 @@ class InterleavingTests(Kit):
         self.network.at_once = dice.random() < 0.3
         for number in range(120):
             self._event(dice, number)
+            timers = len(self.clock.getDelayedCalls())
+            self.assertTrue(timers <= 2, "the sweep's and the peer's")
         self.store.slow = False
         while self.store.reads:
             self.store.finish()
@@ -510,6 +523,11 @@ class InterleavingTests(Kit):
         acknowledged = self.network.acknowledged
         self.assertEqual(len(set(acknowledged)), len(acknowledged))
         self.assertEqual(self.counters["sent"], len(acknowledged))
+        stopped = self.outgoing.stop()
+        for link in list(self.network.links):
+            link.lose(None)
+        self.successResultOf(stopped)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def _event(self, dice: random.Random, number: int) -> None:
         network = self.network
@@ -524,7 +542,8 @@ class InterleavingTests(Kit):
             self.store.finish(dice.randrange(len(self.store.reads)), error)
         elif event == 5 and network.dials:
             if dice.random() < 0.8:
-                network.accept(breaks_at=dice.randrange(number + 1))
+                accepted = network.accept(breaks_at=dice.randrange(number + 1))
+                accepted.breaks_with = dice.choice([None, Broken()])
             else:
                 network.refuse(CancelledError() if dice.random() < 0.1 else None)
         elif link is not None and link.waiting and event in (6, 7):
