@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from mixminion.crypto.rng import SeededRandom
+from mixminion.disk import private
 from mixminion.mix.keys import PacketKeys
 from mixminion.sphinx import build, suites
 from mixminion.sphinx.build import Hop
@@ -22,7 +23,7 @@ class Maker:
     """Makes packets for the node ``NODE``, whose keys it keeps in *folder*."""
 
     def __init__(self, folder: Path, geometry: Geometry = GEOMETRY) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        private.make_folder(folder)
         self.folder = folder
         self.geometry = geometry
         self.keys = PacketKeys(folder, geometry, NODE)
