@@ -183,9 +183,7 @@ class WorkTests(Kit):
         self.clock.advance(1)
         self.assertEqual({where for _, where, _, _ in self.left}, {OTHER, EXIT})
         self.assertEqual(self.texts(), [b"text"])
-        first = dict(
-            pooled=2, released=2, drop_cover=1, drop_fault=1, drop_delay=1, drop_version=1
-        )
+        first = dict(pooled=2, released=2, drop_cover=1, drop_fault=1, drop_delay=1, drop_version=1)
         self.assert_counted(drop_unknown_next=1, **first)
         self.add(*packets)
         self.clock.advance(1)
