@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mixminion.app import worker
 from mixminion.mix import batches
-from mixminion.mix.unwrapping import Unwrapping, from_settings
+from mixminion.mix.unwrapping import Protect, Unwrapping, from_settings
 
 JUNK = {
     b"JUNK": batches.chunk(batches.UNWRAP, 0xFFFF, b"?"),
@@ -41,13 +41,13 @@ class Breaking(Unwrapping):
         return super().answer(request)
 
 
-def breaking(text: str) -> Unwrapping:
+def breaking(text: str, protect: Protect) -> Unwrapping:
     """Such a one."""
-    whole = from_settings(text)
-    return Breaking(whole.keys, whole._slots, whole._packet_length)
+    whole = from_settings(text, protect)
+    return Breaking(whole.keys, whole._slots, whole._packet_length, protect)
 
 
 if __name__ == "__main__":
     if Path(sys.argv.pop(1)).exists():
-        worker.from_settings = breaking
+        vars(worker)["from_settings"] = breaking
         worker.main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
@@ -13,6 +14,7 @@ from mixminion.errors import PeerError
 from mixminion.interfaces import Refusal
 from mixminion.mix.cache import PacketCache
 from mixminion.mix.outgoing import BACKOFF, SWEEP, Outgoing
+from mixminion.mmtp.client import LinkUser
 from mixminion.store import StoreClosed, StoreError
 from mixminion.testing.cases import SyncTestCase
 from mixminion.testing.clock import HeapClock
@@ -68,9 +70,9 @@ class FakeLink:
 
     negotiated = None
 
-    def __init__(self, network: FakeNetwork, user: object, window: int) -> None:
+    def __init__(self, network: FakeNetwork, user: Any, window: int) -> None:
         self.network = network
-        self.user: object = user
+        self.user = user
         self.window = window
         self.waiting: dict[int, bytes] = {}
         self.sent: list[int] = []
@@ -139,7 +141,7 @@ class FakeNetwork:
     """Dials under way and links that are up; sees that nothing is sent twice at one time."""
 
     def __init__(self) -> None:
-        self.dials: list[tuple[bytes, object, Deferred[FakeLink]]] = []
+        self.dials: list[tuple[bytes, Any, Deferred[Any]]] = []
         self.links: list[FakeLink] = []
         self.in_flight: set[int] = set()
         self.acknowledged: list[int] = []
@@ -148,11 +150,11 @@ class FakeNetwork:
         self.error: Exception | None = None
         self.at_once = False
 
-    def dial(self, identity: bytes, user: object) -> Deferred[FakeLink]:
+    def dial(self, identity: bytes, user: LinkUser) -> Deferred[Any]:
         self.dialled += 1
         if self.error is not None:
             raise self.error
-        dialling: Deferred[FakeLink] = Deferred()
+        dialling: Deferred[Any] = Deferred()
         self.dials.append((identity, user, dialling))
         if self.at_once:
             self.accept()

@@ -3,6 +3,8 @@
 import os
 import signal
 import sys
+from collections.abc import Sized
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,11 @@ class Kit(AsyncTestCase):
             self.assertRaises(ProcessLookupError, os.kill, pid, 0)
 
 
+def at_least(count: int, things: Sized) -> bool:
+    """Whether there are so many."""
+    return len(things) >= count
+
+
 def word(text: bytes) -> list[bytes]:
     """A batch of one packet that says what to do."""
     return [text.ljust(GEOMETRY.packet, b".")]
@@ -121,8 +128,9 @@ class WorkTests(Kit):
         pool = self.start()
         packets = self.batch("x", 1)
         self.maker.keys.path(1).write_bytes(b"{}")
-        for failing in (pool.unwrap([1], packets), pool.make([1])):
-            error = await self.assertFailure(failing, WorkerFailed)
+        failing: list[Deferred[Any]] = [pool.unwrap([1], packets), pool.make([1])]
+        for each in failing:
+            error = await self.assertFailure(each, WorkerFailed)
             self.assertEqual(error.fields["reason"], "packet-key-damaged")
         self.assertEqual(self.counters["worker-died"], 0)
 
@@ -144,7 +152,7 @@ class DeathTests(Kit):
 
         asked = [Deferred.fromCoroutine(ask(name)) for name in names]
         for enough in (5, 20, 40):
-            await until(lambda enough=enough: len(answered) >= enough)
+            await until(partial(at_least, enough, answered))
             os.kill(pool.pids[0], signal.SIGKILL)
         await DeferredList(asked, fireOnOneErrback=True)
         for name in names:
@@ -220,7 +228,7 @@ class StopTests(Kit):
         await pool.unwrap([1], self.batch("x", 1))
         pids = pool.pids
         self.assertEqual(len(set(pids)), 2)
-        asked = [pool.unwrap([1], self.batch("x", 1)) for _ in range(9)]
+        asked: list[Deferred[Any]] = [pool.unwrap([1], self.batch("x", 1)) for _ in range(9)]
         stopped = pool.stop()
         ends = await DeferredList([*asked, pool.make([1])], consumeErrors=True)
         for succeeded, end in ends:
@@ -289,4 +297,4 @@ class _Reluctant:
         if self.left:
             self.left -= 1
             raise OSError(11, "Resource temporarily unavailable")
-        return reactor.spawnProcess(*arguments, **options)  # type: ignore[attr-defined]
+        return reactor.spawnProcess(*arguments, **options)
