@@ -24,7 +24,10 @@ class Parameters(Part, frozen=True, kw_only=True, omit_defaults=False):
     mean_delay_ms: Delay = 240_000  #: of the exponential delays that senders draw
     delay_cap_ms: Delay = 2_400_000  #: at which those are truncated; mixes drop beyond it
     tick_ms: Positive = 100  #: packets due in one tick leave shuffled
-    strategy: Word = "poisson"  #: how mixes hold packets
+    strategy: Word = "poisson"  #: how mixes hold packets (mixminion.mixing.strategies)
+    pool_interval: Annotated[int, Meta(ge=1, le=604_800)] = 900  #: between a pool's rounds
+    pool_minimum: Count = 45  #: packets that always stay in a pool
+    pool_percent: Annotated[int, Meta(ge=1, le=100)] = 65  #: of a pool, which leave at a round
     hops: Annotated[int, Meta(ge=1, le=32)] = 4  #: the usual length of a path, the exit included
     consensus_interval: Positive = 3_600
     consensus_fresh: Positive = 3_600  #: from valid-after to fresh-until

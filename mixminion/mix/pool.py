@@ -17,7 +17,8 @@ class Pool:
     """Holds record ids under a strategy and offers each to its destination when it leaves.
 
     Leaving the pool is not written down: after a crash a released packet that was not
-    yet handed on is still stored, overdue, and is given a fresh delay.
+    yet handed on is still stored, and goes into the pool once more, overdue ones with a fresh
+    delay.
     """
 
     def __init__(self, clock: Clock, strategy: IStrategy, offer: Offer, counters: Counters) -> None:
@@ -25,7 +26,7 @@ class Pool:
         self._strategy = strategy
         self._offer = offer
         self._counters = counters
-        self._held: dict[int, tuple[bytes, float]] = {}
+        self._held: dict[int, tuple[bytes, float]] = {}  # destination, seconds late already
         self._timer: IDelayedCall | None = None
         self._stopped = False
 
@@ -34,13 +35,15 @@ class Pool:
         return len(self._held)
 
     def add(self, record_id: int, destination: bytes, due: float, delay: float) -> None:
-        """Hold a stored record for *delay* seconds from now.
+        """Hold a stored record, which asks for *delay* seconds from now.
 
-        *due* is what its queue's expiry counts from; it equals now + delay but for
-        packets that were overdue after a stop.
+        *due* is what its queue's expiry would count from; it equals now + delay but for
+        packets that were overdue after a stop.  By as much as it is behind that, the expiry
+        counts from before the packet's release, whenever the strategy lets it go.
         """
-        self._held[record_id] = (destination, due)
-        self._strategy.add(record_id, delay, self._clock.seconds())
+        now = self._clock.seconds()
+        self._held[record_id] = (destination, max(0.0, now + delay - due))
+        self._strategy.add(record_id, delay, now)
         self._wind()
 
     def stop(self) -> None:
@@ -64,9 +67,10 @@ class Pool:
 
     def _release(self) -> None:
         self._timer = None
-        leaving = self._strategy.release(self._clock.seconds())
+        now = self._clock.seconds()
+        leaving = self._strategy.release(now)
         self._counters.add(Name.RELEASED, len(leaving))
         for record_id in leaving:
-            destination, due = self._held.pop(record_id)
-            self._offer(record_id, destination, due)
+            destination, late = self._held.pop(record_id)
+            self._offer(record_id, destination, now - late)
         self._wind()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 
 def ks_p(sample: Sequence[float], cdf: Callable[[float], float]) -> float:
@@ -27,3 +27,18 @@ def uniform_z(sample: Iterable[Hashable], kinds: int) -> float:
     degrees = kinds - 1
     spread = 2 / (9 * degrees)
     return (math.cbrt(chi_square / degrees) - (1 - spread)) / math.sqrt(spread)
+
+
+def chi_square_p(counts: Mapping[int, int], share: Callable[[int], float]) -> float:
+    """The p-value of the chi-square test of *counts* of 1, 2, ... against the distribution
+    *share*, values of fewer than 10 expected together (Wilson and Hilferty)."""
+    total, degrees = sum(counts.values()), 0
+    cells: list[tuple[int, float]] = []  # seen, expected
+    while (expected := total * share(degrees + 1)) >= 10:
+        degrees += 1
+        cells.append((counts.get(degrees, 0), expected))
+    cells.append((total - sum(n for n, _ in cells), total - sum(e for _, e in cells)))
+    chi_square = sum((n - expected) ** 2 / expected for n, expected in cells)
+    spread = 2 / (9 * degrees)
+    z = (math.cbrt(chi_square / degrees) - (1 - spread)) / math.sqrt(spread)
+    return math.erfc(z / math.sqrt(2)) / 2
