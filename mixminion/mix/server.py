@@ -22,8 +22,8 @@ from mixminion.mix.periods import KeyPeriods
 from mixminion.mix.pipeline import Pipeline
 from mixminion.mix.pool import Pool
 from mixminion.mix.workers import Workers
+from mixminion.mixing import strategies
 from mixminion.mixing.delays import fresh
-from mixminion.mixing.poisson import Poisson
 from mixminion.mmtp import ALPN
 from mixminion.mmtp.client import Link, LinkUser, connect
 from mixminion.mmtp.server import MMTPServerFactory
@@ -92,6 +92,7 @@ class MixServer:
         self.view = view
         parameters = view.parameters
         self._periods = KeyPeriods(parameters.key_period, parameters.key_grace)
+        self._strategy = strategies.make(parameters.strategy, parameters, around.random)
         self._taken_up = self._stopping = False
 
     @property
@@ -118,8 +119,7 @@ class MixServer:
             expiry=parameters.peer_queue_expiry,
             idle=self._idle,
         )
-        strategy = Poisson(parameters.tick, parameters.delay_cap, around.random)
-        self.pool = Pool(around.clock, strategy, self._offer, around.counters)
+        self.pool = Pool(around.clock, self._strategy, self._offer, around.counters)
         self.pipeline = Pipeline(
             clock=around.clock,
             random=around.random,
