@@ -37,6 +37,7 @@ class Outcome:
     doubled: int = 0  #: tags with two pooled records
     untagged: int = 0  #: records were pooled, and their tag is not known
     left: int = 0  #: records in a store when everything should be over
+    pooled: int = 0  #: tags with pooled records, at all mixes
     repeated: int = 0  #: mails that were handed over more than once
 
     @property
@@ -163,6 +164,7 @@ class Run:
         outcome.repeated = len(messages) - len(names)
         for mix in self._network.mixes:
             ledger = self._ledgers[mix.host]
+            outcome.pooled += len(ledger.pooled)
             outcome.doubled += sum(len(ids) > 1 for ids in ledger.pooled.values())
             counts = self._result(mix.server.store.counts())
             outcome.left += counts.incoming + counts.pooled

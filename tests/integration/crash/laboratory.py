@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -37,7 +37,7 @@ from tests.integration.crash.load import Load
 ROOT = Path(__file__).resolve().parents[3]
 HOOKS = Path(__file__).resolve().with_name("hooks")
 LOGS = ("mixminion.log",)
-QUEUED = 320  #: packets that wait for a server before it is killed: more than a window
+QUEUED = 180  #: packets that wait for a server that is to be killed, at least
 HUNTERS = 2  #: servers that are down at a time
 EXIT = ("retry-first = 1 s", "retry-longest = 4 s")
 
@@ -51,6 +51,7 @@ class Plan:
     unacknowledged: int = 100
     steps: Sequence[str] = steps.STEPS
     others: bool = True  #: kill workers, the SMTP server and senders, too
+    torn: bool = True  #: half of the power losses leave a part of what was not synced
     swallow: bool = False
     fault: str = ""
     quiet: float = 60.0  #: seconds without any mail after which what is missing is lost
@@ -173,16 +174,17 @@ class Laboratory:
         self._disk = await deferToThread(
             Disk, network.folder, self._folder / "shadow", swallow=self._plan.swallow
         )
+        self._load = Load(self._reactor, network.view)
         with self._environment():
             try:
                 await deferToThread(network.start)
                 for sender in self._senders:
                     sender.start()
-                self._load = Load(self._reactor, network.view)
-                await self._all(self._hunt for _ in range(HUNTERS))
+                await self._all(self._hunt(n == 0) for n in range(HUNTERS))
                 await self._finish()
                 await self._judge()
             finally:
+                await self._load.close()
                 for sender in self._senders:
                     with suppress(ProcessLookupError):
                         sender.kill()
@@ -192,14 +194,14 @@ class Laboratory:
 
     # -- killing -----------------------------------------------------------------------------
 
-    async def _hunt(self) -> None:
-        """Kill one server after the other, and now and then something else."""
+    async def _hunt(self, others: bool) -> None:
+        """Kill one server after the other and, with *others*, now and then something else."""
         figures, plan = self._figures, self._plan
         for n in cycle(range(60)):
             if len(figures.unacknowledged) >= plan.kills or figures.broken:
                 return
-            if plan.others and n % 6 == 3:
-                await self._kill_other((n // 6) % 3)
+            if plan.others and others and n % 3 == 1:
+                await self._kill_other((n // 3) % 3)
             await self._kill_server()
 
     async def _kill_server(self) -> None:
@@ -214,7 +216,7 @@ class Laboratory:
         finally:
             arm.unlink()
         self._note(mix)
-        torn = self._dice if self._dice.random() < 0.5 else None
+        torn = self._dice if self._plan.torn and self._dice.random() < 0.5 else None
         self._figures.pages += await deferToThread(self._disk.lose, mix.home, torn, LOGS)
         try:
             await deferToThread(mix.start)
@@ -258,7 +260,7 @@ class Laboratory:
     def _kill_sender(self) -> bool:
         sender = self._dice.choice(self._senders)
         sender.kill()
-        torn = self._dice if self._dice.random() < 0.5 else None
+        torn = self._dice if self._plan.torn and self._dice.random() < 0.5 else None
         self._figures.pages += self._disk.lose(sender.home, torn)
         sender.start()
         return True
@@ -357,8 +359,8 @@ class Laboratory:
     async def _sleep(self, seconds: float) -> None:
         await deferLater(self._reactor, seconds)
 
-    async def _all(self, what: Iterator[Callable[[], Any]]) -> None:
-        running = [Deferred.fromCoroutine(each()) for each in what]
+    async def _all(self, what: Iterator[Coroutine[Any, Any, None]]) -> None:
+        running = [Deferred.fromCoroutine(each) for each in what]
         await DeferredList(running, fireOnOneErrback=True, consumeErrors=True)
 
     @contextmanager

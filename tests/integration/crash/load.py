@@ -8,8 +8,11 @@ from collections import deque
 from itertools import count
 from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 
 from mixminion.client import addresses, compose, packets
 from mixminion.client.packets import Letter
@@ -37,7 +40,9 @@ class Feed:
         self._flying: dict[int, tuple[bytes, bytes]] = {}
         self._keys = count()
         self._link: Link | None = None
-        self._dialling = False
+        self._dialling: Deferred[Link] | None = None
+        self._pause: IDelayedCall | None = None
+        self._closed = False
         self._done: deque[tuple[bytes, bytes]] = deque(maxlen=REMEMBERED)
         self.acknowledged: set[bytes] = set()
         self.again = 0  #: packets that were sent once more
@@ -61,7 +66,6 @@ class Feed:
 
     def opened(self, link: Link) -> None:
         """The server has accepted."""
-        self._dialling = False
         self._link = link
         self._go_on()
 
@@ -81,13 +85,14 @@ class Feed:
         """All over again."""
         self._link = None
         self._waiting.extendleft(self._flying.pop(key) for key in reversed(unacknowledged))
-        self._reactor.callLater(PAUSE, self._go_on)
+        self._later()
 
     # -- inside ------------------------------------------------------------------------------
 
     def _go_on(self) -> None:
         if self._link is None:
-            if self._waiting and not self._dialling:
+            idle = self._dialling is None and self._pause is None and not self._closed
+            if self._waiting and idle:
                 self._dial()
             return
         while self._waiting and self._link.room:
@@ -96,23 +101,38 @@ class Feed:
             self._link.send(key, self._flying[key][1])
 
     def _dial(self) -> None:
-        self._dialling = True
         place = self._server.addresses[0]
-        _ = connect(
+        self._dialling = connect(
             self._reactor,
             HostnameEndpoint(self._reactor, place.host, place.port),
             client_tls(self._server.identity, None, [ALPN], self._reactor),
             self._view.geometry.packet,
             self,
-        ).addErrback(self._not_dialled)
+        )
+        _ = self._dialling.addBoth(self._dialled)
 
-    def _not_dialled(self, failure: object) -> None:
-        self._dialling = False
-        self._reactor.callLater(PAUSE, self._go_on)
+    def _dialled(self, result: object) -> None:
+        self._dialling = None
+        if isinstance(result, Failure):
+            self._later()
 
-    def close(self) -> Any:
-        """End the link."""
-        return self._link.close() if self._link is not None else None
+    def _later(self) -> None:
+        if not self._closed and self._pause is None:
+            self._pause = self._reactor.callLater(PAUSE, self._resume)
+
+    def _resume(self) -> None:
+        self._pause = None
+        self._go_on()
+
+    def close(self) -> Deferred[None]:
+        """End the link, and dial no more."""
+        self._closed = True
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        if self._dialling is not None:
+            self._dialling.cancel()
+        return succeed(None) if self._link is None else self._link.close()
 
 
 class Load:
@@ -141,6 +161,11 @@ class Load:
         letter = Letter(to.exit, to.recipients, content, f"{nickname},*3")
         made = packets.make(self._view, letter, self._reactor.seconds(), self._random)
         self.feeds[nickname].add(text, made.packet.octets)
+
+    async def close(self) -> None:
+        """End all links."""
+        for feed in self.feeds.values():
+            await feed.close()
 
     @property
     def acknowledged(self) -> set[bytes]:

@@ -93,10 +93,13 @@ class Steps:
             time.sleep(0.005)
 
     def admits(self) -> bool:
-        """Whether a packet is taken in; few are while a later step is waited for."""
+        """Whether a packet is taken in.  While a later step is waited for, few are, and only
+        behind enough others that wait for the disk."""
         armed = self.armed()
         if armed is None or armed[0] not in LATER:
             return True
+        if self.unacknowledged() < armed[1]:
+            return False
         self._admitted += 1
         return self._admitted <= ADMITTED
 

@@ -14,7 +14,7 @@ from mixminion.mix.intake import Intake
 from mixminion.store import Store
 from mixminion.testing.cases import SyncTestCase
 from tests.integration.crash import wrong
-from tests.integration.crash.counted import Outcome, Run
+from tests.integration.crash.counted import MESSAGES, Outcome, Run
 
 STRIDE = 1 if os.environ.get("CRASH_ALL") else 7
 ROLES = ("entry", "middle", "exit")
@@ -41,6 +41,7 @@ class CountedTests(SyncTestCase):
         for n, outcome in runs(victim, STRIDE, 1 + victim):
             moments += 1
             self.assertTrue(outcome.good, f"the {ROLES[victim]} killed at moment {n}: {outcome}")
+            self.assertEqual(outcome.pooled, len(ROLES) * MESSAGES)
             if victim < 2:
                 self.assertEqual(outcome.repeated, 0, f"killed at moment {n}: {outcome}")
         self.assertGreater(moments, 10)

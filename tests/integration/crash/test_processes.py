@@ -14,6 +14,7 @@ from tests.integration.crash.laboratory import Figures, Laboratory, Plan
 FULL = Plan(mails=5000, kills=200)
 SHORT = Plan(mails=300, kills=20)
 BETWEEN = (steps.COMMITTED,)  #: a step at which half of something is done
+LATE = (steps.RELEASED, steps.RANDOM)  #: steps at which much is stored
 
 
 class ProcessTests(AsyncTestCase):
@@ -38,12 +39,14 @@ class ProcessTests(AsyncTestCase):
 
     async def test_without_syncing_it_turns_red(self) -> None:
         """The disk says yes and does nothing."""
-        figures = await self._figures(Plan(kills=2, others=False, swallow=True, quiet=8.0))
+        figures = await self._figures(
+            Plan(kills=6, others=False, steps=LATE, torn=False, swallow=True, quiet=8.0)
+        )
         self.assertTrue(figures.lost or figures.broken, figures)
 
     async def test_with_the_tag_in_another_transaction_it_turns_red(self) -> None:
         """A packet is taken for its own replay."""
         figures = await self._figures(
-            Plan(kills=5, others=False, fault="tag-earlier", steps=BETWEEN, quiet=8.0)
+            Plan(kills=10, others=False, fault="tag-earlier", steps=BETWEEN, quiet=8.0)
         )
         self.assertTrue(figures.lost, figures)
