@@ -138,6 +138,10 @@ class WorkTests(Kit):
 class DeathTests(Kit):
     """Workers that end, in every way."""
 
+    def counted(self, deaths: int) -> bool:
+        """Whether so many have been noticed."""
+        return self.counters["worker-died"] == deaths
+
     async def test_every_packet_is_answered_once_though_workers_are_killed(self) -> None:
         """kill -9 of one of two workers, three times, in the middle of many batches."""
         pool = self.start(2)
@@ -151,13 +155,13 @@ class DeathTests(Kit):
             answered[name] = answers
 
         asked = [Deferred.fromCoroutine(ask(name)) for name in names]
-        for enough in (5, 20, 40):
+        for deaths, enough in enumerate((5, 20, 40), start=1):
             await until(partial(at_least, enough, answered))
             os.kill(pool.pids[0], signal.SIGKILL)
+            await until(partial(self.counted, deaths))
         await DeferredList(asked, fireOnOneErrback=True)
         for name in names:
             self.assert_answered(answered[name], name, 8)
-        await until(lambda: self.counters["worker-died"] == 3)
 
     async def test_three_deaths_over_one_batch_give_it_up_and_blame_no_other(self) -> None:
         """The one behind it in the same worker, three times, is answered."""

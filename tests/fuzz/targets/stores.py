@@ -93,7 +93,8 @@ def _store_rows() -> Subject:
                     txn.put(key, entry, db=pair.index)
                     txn.put(key, record, db=pair.records)
                 ids.append(int.from_bytes(key))
-            work = Transaction(txn, databases, room, keyring, 0, 1 << 20, 0)
+            last = Shelf(txn, databases.incoming, keyring).last()
+            work = Transaction(txn, databases, room, keyring, last, 1 << 20, 0)
             held = work.waiting(None)
             assert len(held.incoming) == len(held.pooled) == len(set(ids))
             shelves = [Shelf(txn, pair, keyring) for pair in (databases.incoming, databases.pool)]
