@@ -10,7 +10,6 @@ from msgspec import Meta
 from mixminion.crypto import kdf
 from mixminion.directory.documents import Count, Digest, Part, Positive, Word
 
-
 Delay = Annotated[int, Meta(ge=1, le=2**32 - 1)]
 """Milliseconds that a packet can ask for: a slot has four octets for them."""
 
