@@ -9,6 +9,8 @@ from mixminion.store.errors import (
     StoreUnusable,
 )
 from mixminion.store.executors import Executor, InlineExecutor, ThreadExecutor
+from mixminion.store.findings import Finding
+from mixminion.store.opening import Started
 from mixminion.store.store import Store
 from mixminion.store.values import (
     DROPPED,
@@ -30,9 +32,11 @@ __all__ = [
     "Counts",
     "Entry",
     "Executor",
+    "Finding",
     "InlineExecutor",
     "Pooled",
     "Refused",
+    "Started",
     "Step",
     "Store",
     "StoreClosed",

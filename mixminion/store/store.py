@@ -19,6 +19,7 @@ from mixminion.store.keyring import Keyring
 from mixminion.store.spool import Spool
 from mixminion.store.transaction import ID_MAX, START, Place, Transaction
 from mixminion.store.values import Counts, Step, Verdict, Waiting
+from mixminion.store.witness import Witness
 
 FREE_RESERVE = 128 * 2**20  #: octets of the file system that intake leaves to others
 
@@ -39,6 +40,7 @@ class Store:
         self._in_thread = in_thread
         self._random = random
         self._closed: Deferred[None] | None = None
+        self.started = spool.started  #: the start's number, and what it found
         in_thread.start(spool.perform, _deliver)
 
     @classmethod
@@ -51,18 +53,21 @@ class Store:
         random: Random,
         keys: KeyStore | None = None,
         period: int = 0,
+        published: int = 1,
         free_reserve: int = FREE_RESERVE,
     ) -> Self:
         """Open the store in the folder *path*, which is made if need be; after the fork.
 
-        Storage keys are in *keys*; *period* is the number of the storage period it is.
+        Storage keys are in *keys*; *period* is the number of the storage period it is,
+        *published* the start number in the server's descriptor.
         *map_size* is the disk limit in octets, 16 MiB at least.  *free_reserve* is what
         intake leaves free of the file system.  Raises
         :class:`~mixminion.store.errors.StoreUnusable` and its kinds, and
         :class:`~mixminion.disk.errors.PrivateFileError`.
         """
         keys = keys or KeyStore(Kind.DISK, path.parent / "keys")
-        spool = Spool(path, map_size, free_reserve, Keyring(keys, random, period))
+        keyring = Keyring(keys, random, period)
+        spool = Spool(path, map_size, free_reserve, keyring, Witness(keys), published)
         return cls(spool, in_thread, random)
 
     # -- operations ------------------------------------------------------------------------

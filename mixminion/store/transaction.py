@@ -67,9 +67,9 @@ class Databases:
 class Transaction:
     """One write transaction.
 
-    ``last`` is the youngest incoming id given out, ``left`` the octets that may still be
-    taken in, ``damaged`` how many records could not be opened; they are the owner's to keep
-    when the transaction has been committed.
+    ``last`` is the youngest incoming id given out, 0 when it is not known; ``left`` the
+    octets that may still be taken in; ``damaged`` how many records could not be opened.  They
+    are the owner's to keep when the transaction has been committed.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Transaction:
         self._pool = Shelf(txn, databases.pool, keyring)
         self._full = False
         self._damaged = damaged
-        self.last = last
+        self.last = last or self._incoming.last()
         self.left = left
 
     @property

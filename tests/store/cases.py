@@ -34,15 +34,23 @@ class StoreCase(SyncTestCase):
         self.path = Path(folder) / "store"
         self.keys = KeyStore(Kind.DISK, Path(folder) / "keys")
 
-    def open(self, map_size: int = MAP, free_reserve: int = 0, period: int = 1) -> Store:
+    def open(
+        self,
+        map_size: int = MAP,
+        free_reserve: int = 0,
+        period: int = 1,
+        published: int = 1,
+        keys: KeyStore | None = None,
+    ) -> Store:
         """A store that is closed when the test ends."""
         store = Store.open(
             self.path,
             map_size=map_size,
             in_thread=InlineExecutor(self.clock),
             random=SystemRandom(),
-            keys=self.keys,
+            keys=keys or self.keys,
             period=period,
+            published=published,
             free_reserve=free_reserve,
         )
         self.addCleanup(lambda: self.result(store.close()))

@@ -16,7 +16,7 @@ import lmdb
 
 from mixminion.disk.errors import PrivateFileError
 from mixminion.errors import render
-from mixminion.store import Pooled, Step, StoreDamaged, StoreError, StoreTooNew
+from mixminion.store import Pooled, Step, StoreError, StoreTooNew
 from tests.store.cases import MAP, NODE, PACKET, StoreCase
 
 
@@ -59,27 +59,6 @@ class OpenTests(StoreCase):
         self.assertIn("format 3", render(caught.exception))
         self.assertIn("up to 2", render(caught.exception))
         self.assertEqual(caught.exception.exit_code, 73)
-
-    def test_not_a_store(self):
-        """Another file is refused, not overwritten."""
-        self.result(self.open().close())
-        junk = os.urandom(20000)
-        (self.path / "data.mdb").write_bytes(junk)
-        with self.assertRaises(StoreDamaged):
-            self.open()
-        self.assertEqual((self.path / "data.mdb").read_bytes(), junk)
-
-    def test_cut_short(self):
-        """A file that ends too early is refused; reading it would be a SIGBUS."""
-        store = self.open()
-        for _ in range(10):
-            self.pooled(store, bytes(PACKET))
-        self.result(store.close())
-        data = self.path / "data.mdb"
-        os.truncate(data, data.stat().st_size // 2)
-        with self.assertRaises(StoreDamaged) as caught:
-            self.open()
-        self.assertIn("cut short", render(caught.exception))
 
     def test_synced(self):
         """Commits are synced: nothing is acknowledged that a power loss would take."""
