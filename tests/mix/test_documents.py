@@ -1,5 +1,6 @@
 """When a server fetches the directory, and what it makes of what it gets."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,12 @@ class DocumentsTests(SyncTestCase):
             now=self.clock.seconds(),
             parameters=Parameters(consensus_interval=int(HOUR)),
         )
-        signed = SignedConsensus.verify(
-            directory.consensus, [self.authority], self.clock.seconds()
-        )
+        signed = SignedConsensus.verify(directory.consensus, [self.authority], self.clock.seconds())
         return cache.Documents(signed, directory.keys)
+
+    def asked_more_than(self, count: int) -> Callable[[], bool]:
+        """Whether so many fetches had begun before the last one."""
+        return lambda: len(self.fetcher.asked) > count
 
     def start(self, *, held: bool = True, seed: bytes = b"documents") -> Documents:
         """Fetch from now on, with a directory at hand or none."""
@@ -91,7 +94,7 @@ class DocumentsTests(SyncTestCase):
         waits = []
         for number in range(20):
             before = self.clock.seconds()
-            self.clock.run_until(lambda n=number: len(self.fetcher.asked) > n)
+            self.clock.run_until(self.asked_more_than(number))
             waits.append(self.clock.seconds() - before)
             self.fetcher.answers[-1].callback(Fetched(self.signed()))
             self.assertEqual(len(self.adopted), number + 1)
@@ -118,7 +121,7 @@ class DocumentsTests(SyncTestCase):
         for number, error in enumerate(errors, 1):
             asked = self.clock.seconds()
             self.fetcher.answers[-1].errback(error)
-            self.clock.run_until(lambda n=number: len(self.fetcher.asked) > n)
+            self.clock.run_until(self.asked_more_than(number))
             self.assertTrue(RETRY / 2 <= self.clock.seconds() - asked <= RETRY)
         older = self.cache.signed
         self.fetcher.answers[-1].callback(Fetched(self.signed()))
