@@ -21,6 +21,7 @@ MEASURING_ROOMS = {"benchmarks"}
 REACTOR = {"mixminion/testing/smtp.py": "is run as a process of its own"}
 CLOCKS = {
     "mixminion/cli/server_init.py": "dates the first certificates; runs no reactor",
+    "mixminion/cli/server_certify.py": "dates the next certificates; runs no reactor",
     "mixminion/cli/waiting.py": "waits for another process; runs no reactor",
     "mixminion/testing/network.py": "waits for processes; runs no reactor",
     "mixminion/testing/demo.py": "says how long it took; runs no reactor",

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from mixminion.config import Config, ConfigErrors, parse
 from mixminion.config.reference import reference as key_reference
 from mixminion.config.schema import info
+from mixminion.config.secret import SecretSource
 from mixminion.errors import EX_CONFIG, EX_NOPERM, OperatorError, UserError
 from mixminion.exits import registry
 from mixminion.exits.section import ExitSection
@@ -79,6 +80,11 @@ class Places(NamedTuple):
 def places(config: Config) -> Places:
     """Where the server of *config* is found."""
     return Places(config.home, config[ServerSection].control, config[LogSection].file)
+
+
+def passphrase_source(config: Config) -> SecretSource | None:
+    """Where the server of *config* gets the passphrase of its packet keys when it starts."""
+    return config[ServerSection].passphrase
 
 
 def places_of_running(path: Path) -> Places:

@@ -6,15 +6,16 @@ not need it, and it may be kept elsewhere.
 
 from __future__ import annotations
 
-import socket
-import subprocess
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mixminion.app.environment import SOFTWARE, exits
+from mixminion.app.keystore import key_store
+from mixminion.app.packet_keys import PacketKeyFolder
 from mixminion.config import Config
-from mixminion.crypto import kdf, sign
+from mixminion.crypto import sign
+from mixminion.crypto.passphrase import Passphrase
 from mixminion.crypto.rng import SystemRandom
 from mixminion.directory import certificate
 from mixminion.directory.certificate import LIMIT, Role
@@ -22,13 +23,10 @@ from mixminion.directory.descriptor import PROTOCOLS, Descriptor, PacketKey
 from mixminion.directory.envelope import Envelope, PayloadType, Signer
 from mixminion.directory.parameters import Parameters
 from mixminion.directory.parts import Exit
-from mixminion.disk import private
+from mixminion.disk import private, sealed
 from mixminion.errors import OperatorError
-from mixminion.mix import batches
 from mixminion.mix.config import IncomingSection, ServerSection
 from mixminion.mix.periods import KeyPeriods
-from mixminion.mix.unwrapping import settings
-from mixminion.mix.workers import command
 from mixminion.net.links import certify
 from mixminion.sphinx import geometry as geometries
 from mixminion.sphinx.geometry import Geometry
@@ -37,6 +35,7 @@ KEY = 32  #: octets of an Ed25519 key, private or public
 DAY = 86_400
 SIGNING_DAYS = 60
 DESCRIPTOR_DAYS = 30
+IDENTITY = b"identity-key"  #: the purpose of an identity key's file
 
 
 class HasIdentity(OperatorError):
@@ -56,13 +55,6 @@ class DamagedKeyFile(OperatorError):
     sentence = "{path} is no key of 64 hexadecimal digits: put back the copy you kept of the keys."
 
 
-class NoPacketKeys(OperatorError):
-    """The worker process that makes packet keys failed."""
-
-    code = "no-packet-keys"
-    sentence = "The packet keys could not be made in {folder}. Look at what was printed above."
-
-
 @dataclass(frozen=True, slots=True)
 class ServerKeys:
     """Where a server's keys are."""
@@ -76,7 +68,7 @@ class ServerKeys:
 
     @property
     def identity(self) -> Path:
-        """The identity's private key, hexadecimal; may be absent."""
+        """The identity's private key, hexadecimal, perhaps protected; may be absent."""
         return self.folder / "identity.key"
 
     @property
@@ -122,8 +114,9 @@ class Initialised:
     descriptor: Path
 
 
-def initialise(config: Config, *, now: float) -> Initialised:
-    """Make keys and descriptor of the server that *config* describes, in its home.
+def initialise(config: Config, passphrase: bytes | None, *, now: float) -> Initialised:
+    """Make keys and descriptor of the server that *config* describes, in its home; identity
+    and packet keys are protected by *passphrase*.
 
     :raises HasIdentity: there is one already.
     """
@@ -132,13 +125,16 @@ def initialise(config: Config, *, now: float) -> Initialised:
         raise HasIdentity(home=config.home, path=keys.identity)
     private.make_folder(keys.folder)
     identity_private, identity = sign.generate()
-    private.write(keys.identity, _hex(identity_private))
-    private.write(keys.identity_public, _hex(identity))
+    lock = None if passphrase is None else Passphrase(passphrase, SystemRandom())
+    sealed.write(keys.identity, to_hex(identity_private), IDENTITY, lock)
+    private.write(keys.identity_public, to_hex(identity))
     certify_signing_key(keys, identity_private, now=now)
+    store = key_store(config)
+    store.open()
     network = Parameters.default()
     periods = KeyPeriods(network.key_period, network.key_grace).published(now)
     geometry = geometries.default()
-    publics = make_packet_keys(keys.folder, geometry, identity, periods)
+    publics = PacketKeyFolder(store.folder, geometry, identity, passphrase).make(periods)
     write_descriptor(config, keys, geometry, publics, now=now)
     return Initialised(config[ServerSection].nickname, identity, keys.descriptor)
 
@@ -150,49 +146,28 @@ def certify_signing_key(keys: ServerKeys, identity_private: bytes, *, now: float
     document = certificate.certify(
         Role.SERVER, identity_private, signing_public, valid_after=start, valid_until=end
     )
-    private.write(keys.signing, _hex(signing_private))
+    private.write(keys.signing, to_hex(signing_private))
     private.write(keys.link_certificate, certify(identity_private, signing_public, start, end))
     private.write(keys.document_certificate, document.encode())
-
-
-def make_packet_keys(
-    folder: Path, geometry: Geometry, identity: bytes, periods: Iterable[int]
-) -> dict[int, bytes]:
-    """Have a worker process make packet keys; the public halves by period."""
-    node_id = kdf.sha256(identity)
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        worker = subprocess.Popen(
-            command(settings(geometry, node_id, folder)),
-            stdin=theirs.fileno(),
-            stdout=subprocess.DEVNULL,
-        )
-        theirs.close()
-        ours.sendall(batches.chunk(batches.MAKE, 0, batches.encode_periods(list(periods))))
-        ours.shutdown(socket.SHUT_WR)
-        octets = b"".join(iter(lambda: ours.recv(65536), b""))
-        worker.wait()
-    answer = octets[batches.LENGTH.size :]
-    if answer[:1] != bytes([batches.MAKE]):
-        raise NoPacketKeys(folder=folder)
-    return batches.parse_public(answer[batches.HEAD.size :])
 
 
 def write_descriptor(
     config: Config,
     keys: ServerKeys,
     geometry: Geometry,
-    publics: dict[int, bytes],
+    publics: Mapping[int, bytes],
     *,
+    start: int = 1,
     now: float,
 ) -> None:
-    """Sign and store the descriptor of the server as it is configured."""
+    """Sign and store the descriptor of the server as it is configured; *start* is the number of
+    its store's start, 1 before the first."""
     server, incoming = config[ServerSection], config[IncomingSection]
     suite = geometry.suite.name
     descriptor = Descriptor(
         identity=keys.read_identity(),
         nickname=server.nickname,
-        start=1,
+        start=start,
         published=int(now),
         valid_after=int(now),
         valid_until=int(now) + DESCRIPTOR_DAYS * DAY,
@@ -211,6 +186,11 @@ def write_descriptor(
         contact=server.contact or "",
         software=SOFTWARE,
     )
+    write_signed(keys, descriptor)
+
+
+def write_signed(keys: ServerKeys, descriptor: Descriptor) -> None:
+    """Sign and store a descriptor."""
     statement = Envelope.decode(
         private.read(keys.document_certificate), PayloadType.KEY_CERTIFICATE, limit=LIMIT
     )
@@ -218,9 +198,19 @@ def write_descriptor(
     private.write(keys.descriptor, descriptor.sign(signer))
 
 
+def read_identity_key(path: Path, passphrase: Passphrase | None) -> bytes:
+    """An identity's raw private key.  Raises :class:`DamagedKeyFile` and what
+    :func:`mixminion.disk.sealed.read` does."""
+    return _key(path, sealed.read(path, IDENTITY, passphrase))
+
+
 def _read(path: Path) -> bytes:
+    return _key(path, private.read(path))
+
+
+def _key(path: Path, octets: bytes) -> bytes:
     try:
-        key = bytes.fromhex(private.read(path).decode("ascii"))
+        key = bytes.fromhex(octets.decode("ascii"))
     except ValueError as error:
         raise DamagedKeyFile(path=path) from error
     if len(key) != KEY:
@@ -228,5 +218,6 @@ def _read(path: Path) -> bytes:
     return key
 
 
-def _hex(octets: bytes) -> bytes:
+def to_hex(octets: bytes) -> bytes:
+    """A key as its file has it."""
     return octets.hex().encode("ascii") + b"\n"

@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
-from mixminion.app import configuration
+from mixminion.app import configuration, passphrase
 from mixminion.app.configuration import FILE, Part
 from mixminion.app.init import initialise
 from mixminion.cli.errors import HasServer
 from mixminion.cli.home import home_option
 from mixminion.cli.output import json_option, print_result
+from mixminion.cli.passphrase import passphrase_options
 from mixminion.disk import private
 from mixminion.errors import UserError
 
@@ -61,6 +62,7 @@ from mixminion.errors import UserError
 @click.option("--exit-smtp-domain", metavar="DOMAIN", help="The domain that this mail is from.")
 @click.option("--exit-drop", is_flag=True, help="Take messages that are thrown away, for tests.")
 @click.option("--test-network", is_flag=True, help="Be in a network on one machine.")
+@passphrase_options("A passphrase for the identity key and the packet keys")
 @json_option
 def command(home: Path, as_json: bool, **chosen: Any) -> None:
     """Make a server's home: its configuration and its keys.
@@ -74,8 +76,9 @@ def command(home: Path, as_json: bool, **chosen: Any) -> None:
     if path.exists():
         raise HasServer(home=home)
     text = configuration.compose(_parts(chosen), path)
+    secret = passphrase.given(chosen["passphrase"], "A new passphrase: ", again=True)
     private.make_folder(home)
-    made = initialise(configuration.read(text, path), now=time.time())
+    made = initialise(configuration.read(text, path), secret, now=time.time())
     private.write(path, text.encode())
 
     result = {
@@ -111,6 +114,8 @@ def _parts(chosen: dict[str, Any]) -> list[Part]:
         server["workers"] = str(chosen["workers"])
     if chosen["store_limit"]:
         server["store-limit"] = chosen["store_limit"]
+    if chosen["passphrase"] is not None:
+        server["passphrase"] = str(chosen["passphrase"])
     if chosen["test_network"]:
         server["test-network"] = "yes"
     incoming = {"listen": chosen["listen"]} if chosen["listen"] else {}

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,6 +14,7 @@ from mixminion.app import configuration
 from mixminion.cli.errors import EndedWhileStarting, NotReady
 from mixminion.cli.home import server_option
 from mixminion.cli.waiting import wait_until
+from mixminion.config.secret import Kind, SecretSource
 from mixminion.control.client import ask
 from mixminion.control.errors import NoAnswer, NotRunning, RemoteError
 from mixminion.disk import lock, private
@@ -29,7 +31,8 @@ PIDFILE = "twistd.pid"
 )
 def command(path: Path, foreground: bool, timeout: float) -> int:
     """Start the server, and wait until it works."""
-    home, control, log = configuration.places(configuration.load(path))
+    config = configuration.load(path)
+    home, control, log = configuration.places(config)
     if (pid := lock.holder(home)) is not None:
         raise HomeInUse(home=home, pid=pid or "(unknown)")
     private.check_above(home / PIDFILE)
@@ -39,7 +42,8 @@ def command(path: Path, foreground: bool, timeout: float) -> int:
     arguments = _twistd(path, home, foreground)
     if foreground:
         os.execv(arguments[0], arguments)
-    code = subprocess.run(arguments, stdin=subprocess.DEVNULL).returncode
+    inherited = _inherited(configuration.passphrase_source(config))
+    code = subprocess.run(arguments, **inherited).returncode
     if code:
         return code
 
@@ -51,6 +55,8 @@ def command(path: Path, foreground: bool, timeout: float) -> int:
     if (pid := lock.holder(home)) is None:
         raise EndedWhileStarting(log=log)
     click.echo(f"The server runs, process {pid}.")
+    for sentence in ask(control, "status").get("found", []):
+        click.echo(sentence)
     return 0
 
 
@@ -60,6 +66,13 @@ def _twistd(path: Path, home: Path, foreground: bool) -> list[str]:
     twistd = ["--rundir", str(home), "--pidfile", str(home / PIDFILE), "--umask", "077"]
     stay = ["--nodaemon"] if foreground else []
     return [*python, *twistd, *stay, "mixminion", "--config", str(path)]
+
+
+def _inherited(source: SecretSource | None) -> dict[str, Any]:
+    """What the server gets of ours: the descriptor with its passphrase, if that is where."""
+    number = source.number if source and source.kind is Kind.DESCRIPTOR else None
+    stdin = None if number == 0 else subprocess.DEVNULL
+    return {"stdin": stdin, "pass_fds": [number] if number else []}
 
 
 def _works(control: Path) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from mixminion.config.errors import BadValue
+from mixminion.config.secret import SecretSource
 from mixminion.util.hostport import HostPort, is_name
 
 T = TypeVar("T")
@@ -192,6 +193,14 @@ home: Value[Path] = Value(
     lambda value, beside: beside / value,
 )
 """The value of this type is the :attr:`Config.home` that other paths are relative to."""
+
+
+secret: Value[SecretSource] = Value(
+    "where a secret comes from: file PATH, descriptor NUMBER or prompt",
+    SecretSource.parse,
+    str,
+    SecretSource.under,
+)
 
 
 def _host_port(text: str) -> HostPort:

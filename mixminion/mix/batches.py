@@ -4,8 +4,9 @@ Over their socketpair go short chunks, ``length 4 | octets``, big-endian; packet
 comes of them stand in shared memory (:mod:`mixminion.mix.slots`).  A request is
 ``op 1 | batch 4 | ...``, its answer ``op 1 | batch 4 | ...`` with the same batch number:
 
-- ``HELLO``, a worker's first request, empty.  It locks its memory before it reads a key, and
-  answers how well it is protected (:mod:`mixminion.mix.protection`).
+- ``HELLO``, a worker's first request: the passphrase of the packet keys, empty when they have
+  none.  It locks its memory before it reads a key, and answers how well it is protected
+  (:mod:`mixminion.mix.protection`).
 - ``UNWRAP``: ``area 1 | packets 1 | period 4 *``.  The area's first slots hold the packets; the
   key periods are tried in that order.  Answered by ``kind 1 | period 4 | delay_ms 4 | tag 16 |
   length 4`` for each packet, in order, and *length* octets in its slot:
@@ -19,11 +20,14 @@ comes of them stand in shared memory (:mod:`mixminion.mix.slots`).  A request is
 - ``MAKE``: ``period 4 *``.  Pairs that are missing are made.  Answered by
   ``period 4 | length 2 | public key`` for each.
 - ``KEEP``: ``period 4 *``.  The keys of all other periods are erased.  Answered empty.
-- ``FAILED`` is an answer only: the error's code in ASCII.
+- ``CHECK``, empty.  Every key's file is opened.  Answered empty.
+- ``CHANGE``: a new passphrase, empty for none, for all keys.  Answered empty.
+- ``FAILED`` is an answer only: the error's code, ASCII; a zero; the path it is about, if any.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,7 +36,7 @@ from typing import TypeAlias
 from mixminion.errors import Fault
 from mixminion.sphinx.unwrap import Deliver, Relay, Reply
 
-UNWRAP, MAKE, KEEP, HELLO, FAILED = 1, 2, 3, 4, 9
+UNWRAP, MAKE, KEEP, HELLO, CHECK, CHANGE, FAILED = 1, 2, 3, 4, 5, 6, 9
 RELAY, DELIVER, REPLY, DROP = 1, 2, 3, 4
 
 LENGTH = struct.Struct(">I")
@@ -86,6 +90,17 @@ def encode_periods(periods: Sequence[int]) -> bytes:
 def parse_periods(body: bytes) -> list[int]:
     """The periods of such a body."""
     return [period for (period,) in PERIOD.iter_unpack(body)]
+
+
+def encode_failure(code: str, path: str) -> bytes:
+    """The body of ``FAILED``."""
+    return code.encode("ascii") + b"\0" + os.fsencode(path)
+
+
+def parse_failure(body: bytes) -> tuple[str, str]:
+    """Code and path of such a body."""
+    code, _, path = body.partition(b"\0")
+    return code.decode("ascii", "replace"), os.fsdecode(path)
 
 
 def encode_unwrap(area: int, count: int, periods: Sequence[int]) -> bytes:

@@ -1,7 +1,8 @@
 """Packet keys as a worker keeps them: one private file a key period.
 
 Only worker processes open these.  The file is JSON,
-``{"period": n, "private": hex, "suite": name, "version": 1}``.
+``{"period": n, "private": hex, "suite": name, "version": 1}``, and may be protected by a
+passphrase as a whole (:mod:`mixminion.disk.sealed`).
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from mixminion.disk import private
+from mixminion.crypto.passphrase import Passphrase
+from mixminion.disk import sealed
 from mixminion.errors import OperatorError
 from mixminion.sphinx.geometry import Geometry
 from mixminion.sphinx.unwrap import Unwrapper
 
 VERSION = 1
 SECRET = 32
+
+PURPOSE = b"packet-key"
 
 _OURS = re.compile(r"\.?packet-(?P<period>[0-9]+)\.key(?P<unfinished>\..+)?")
 
@@ -33,9 +37,13 @@ class DamagedKey(OperatorError):
 
 
 class PacketKeys:
-    """The packet keys in *folder*: made, loaded once each, erased when their time is over."""
+    """The packet keys in *folder*: made, loaded once each, erased when their time is over.
+
+    Their files are protected by ``passphrase``, unless it is None.
+    """
 
     def __init__(self, folder: Path, geometry: Geometry, node_id: bytes) -> None:
+        self.passphrase: Passphrase | None = None
         self._folder = folder
         self._geometry = geometry
         self._node_id = node_id
@@ -57,7 +65,7 @@ class PacketKeys:
                 "private": secret.hex(),
             }
             octets = json.dumps(fields, sort_keys=True).encode("ascii")
-            private.write(self.path(period), octets)
+            sealed.write(self.path(period), octets, PURPOSE, self.passphrase)
         return suite.public(self._private(period))
 
     def unwrapper(self, period: int) -> Unwrapper | None:
@@ -67,6 +75,25 @@ class PacketKeys:
                 self._geometry, self._node_id, self._private(period)
             )
         return self._unwrappers.get(period)
+
+    def check(self) -> None:
+        """Open every key; raises :class:`DamagedKey` and what :mod:`mixminion.disk.sealed` does."""
+        for period in self._periods():
+            self._private(period)
+
+    def change(self, new: Passphrase | None) -> None:
+        """Protect every key by another passphrase; before the first all are opened once."""
+        paths = [self.path(period) for period in self._periods()]
+        for path in paths:
+            sealed.read_either(path, PURPOSE, self.passphrase, new)
+        for path in paths:
+            octets = sealed.read_either(path, PURPOSE, self.passphrase, new)
+            sealed.write(path, octets, PURPOSE, new)
+        self.passphrase = new
+
+    def _periods(self) -> list[int]:
+        names = (_OURS.fullmatch(path.name) for path in self._folder.iterdir())
+        return sorted(int(name["period"]) for name in names if name and not name["unfinished"])
 
     def keep(self, periods: Iterable[int]) -> None:
         """Erase the keys of all other periods, here and on disk, and what a worker that was
@@ -81,7 +108,7 @@ class PacketKeys:
     def _private(self, period: int) -> bytes:
         path = self.path(period)
         try:
-            fields = json.loads(private.read(path))
+            fields = json.loads(sealed.read(path, PURPOSE, self.passphrase))
             known = fields["version"] == VERSION and fields["period"] == period
             secret = bytes.fromhex(fields["private"])
             if known and fields["suite"] == self._geometry.suite.name and len(secret) == SECRET:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mixminion.crypto.passphrase import MEMORY, Passphrase
+from mixminion.crypto.rng import SystemRandom
 from mixminion.errors import MixminionError
 from mixminion.mix import batches
 from mixminion.mix.keys import PacketKeys
@@ -76,22 +78,32 @@ class Unwrapping:
             return batches.chunk(op, batch, self._answer(op, request[batches.HEAD.size :]))
         except (MixminionError, OSError) as error:
             code = error.code if isinstance(error, MixminionError) else "os-error"
-            return batches.chunk(batches.FAILED, batch, code.encode("ascii"))
+            path = str(error.fields.get("path", "")) if isinstance(error, MixminionError) else ""
+            return batches.chunk(batches.FAILED, batch, batches.encode_failure(code, path))
 
     def _answer(self, op: int, body: bytes) -> bytes:
         if op == batches.UNWRAP:
             return self._unwrap_area(*batches.parse_unwrap(body))
         if op == batches.HELLO:
-            return self._hello()
+            return self._hello(body)
+        if op == batches.CHECK:
+            self.keys.check()
+            return b""
+        if op == batches.CHANGE:
+            self.keys.change(_passphrase(body))
+            return b""
         periods = batches.parse_periods(body)
         if op == batches.MAKE:
             return batches.encode_public({period: self.keys.make(period) for period in periods})
         self.keys.keep(periods)
         return b""
 
-    def _hello(self) -> bytes:
+    def _hello(self, passphrase: bytes) -> bytes:
         assert self._protect is not None
-        return self._protect(SPARE).encode()
+        # Before anything is derived from the passphrase, which takes memory, too.
+        protection = self._protect(SPARE + (MEMORY * 1024 if passphrase else 0))
+        self.keys.passphrase = _passphrase(passphrase)
+        return protection.encode()
 
     def _unwrap_area(self, area: int, count: int, periods: Sequence[int]) -> bytes:
         slots = self._slots
@@ -126,3 +138,7 @@ class Unwrapping:
                 if reason is not Reason.MAC:
                     break
         return batches.Drop(reason.value)
+
+
+def _passphrase(octets: bytes) -> Passphrase | None:
+    return Passphrase(octets, SystemRandom()) if octets else None

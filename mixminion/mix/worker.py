@@ -85,7 +85,10 @@ class Worker(StreamProtocol):
     process: Any = None
     protection: Protection | None = None
 
-    def __init__(self, clock: Clock, slots: Slots, owner: Owner) -> None:
+    def __init__(
+        self, clock: Clock, slots: Slots, owner: Owner, passphrase: bytes | None = None
+    ) -> None:
+        self._passphrase = passphrase
         self._clock = clock
         self._slots = slots
         self._owner = owner
@@ -120,6 +123,9 @@ class Worker(StreamProtocol):
             for number, packet in enumerate(job.packets):
                 self._slots.put(area, number, packet)
             body = batches.encode_unwrap(area, len(job.packets), job.periods)
+        elif job.op == batches.HELLO:
+            area = NO_AREA
+            body = self._passphrase or b""
         else:
             area = NO_AREA
             body = batches.encode_periods(job.periods)
@@ -182,7 +188,7 @@ class Worker(StreamProtocol):
 
     def _parse(self, op: int, job: Job, area: int, body: bytes) -> Any:
         if op == batches.FAILED and job.op != batches.HELLO:
-            return Failure(WorkerFailed(reason=body.decode("ascii", "replace")))
+            return Failure(WorkerFailed(reason=batches.parse_failure(body)[0]))
         if op != job.op:
             raise BrokenAnswer()
         if op == batches.HELLO:

@@ -115,7 +115,7 @@ class InlineWorkers:
 
 class WorkerProcesses:
     """*count* worker processes behind one queue of batches, with the packet keys in *folder*;
-    *program* makes the command line of one from its settings."""
+    *program* makes the command line of one from its settings; *passphrase* opens the keys."""
 
     def __init__(
         self,
@@ -126,12 +126,14 @@ class WorkerProcesses:
         count: int,
         counters: Counters,
         program: Callable[[str], list[str]] = command,
+        passphrase: bytes | None = None,
     ) -> None:
         self._reactor: Any = reactor
         self._packet_length = geometry.packet
         self._command = program(settings(geometry, node_id, folder, slots=SLOTS))
         self._count = count
         self._counters = counters
+        self._passphrase = passphrase
         self._complaints: set[str] = set()
         self._jobs: deque[Job] = deque()
         self._workers: list[Worker] = []
@@ -268,7 +270,9 @@ class WorkerProcesses:
             ours_no_more.callback(os.close, null)
             shared = anonymous_file(self._packet_length)
             ours_no_more.callback(os.close, shared)
-            worker = Worker(self._reactor, Slots(shared, self._packet_length), self)
+            worker = Worker(
+                self._reactor, Slots(shared, self._packet_length), self, self._passphrase
+            )
             worker.process = self._reactor.spawnProcess(
                 WorkerProcess(worker),
                 self._command[0],

@@ -1,0 +1,96 @@
+"""What commands ask of packet keys: each has a worker process of its own do it.
+
+So no command ever has a private packet key.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mixminion.crypto import kdf
+from mixminion.disk import sealed
+from mixminion.disk.sealed import NoPassphrase, UnknownSeal, WrongPassphrase
+from mixminion.errors import OperatorError
+from mixminion.mix import batches
+from mixminion.mix.keys import DamagedKey
+from mixminion.mix.unwrapping import settings
+from mixminion.mix.workers import command
+from mixminion.sphinx.geometry import Geometry
+
+KNOWN: dict[str, type[OperatorError]] = {
+    error.code: error for error in (WrongPassphrase, NoPassphrase, UnknownSeal, DamagedKey)
+}
+
+
+class NoPacketKeys(OperatorError):
+    """The worker process for packet keys failed."""
+
+    code = "no-packet-keys"
+    sentence = "The packet keys in {folder} could not be used ({reason})."
+
+
+@dataclass(frozen=True, slots=True)
+class PacketKeyFolder:
+    """Where a server's packet keys are, and for whom they are."""
+
+    folder: Path
+    geometry: Geometry
+    identity: bytes
+    passphrase: bytes | None = None
+
+    def make(self, periods: Iterable[int]) -> dict[int, bytes]:
+        """The public keys of *periods*; pairs that are missing are made."""
+        answer = self._ask(batches.MAKE, batches.encode_periods(list(periods)))
+        return batches.parse_public(answer)
+
+    def check(self) -> None:
+        """Open every key, if there is a passphrase; if not, see that none needs one.
+
+        Raises :class:`~mixminion.disk.sealed.WrongPassphrase` and its kinds,
+        :class:`~mixminion.mix.keys.DamagedKey`, and :class:`NoPacketKeys` for the rest.
+        """
+        if self.passphrase is not None:
+            self._ask(batches.CHECK, b"")
+            return
+        for path in self.folder.glob("packet-*.key"):
+            if sealed.is_protected(path):
+                raise NoPassphrase(path=path)
+
+    def change(self, new: bytes | None) -> None:
+        """Protect every key by *new*; raises as :meth:`check` does, before any is changed."""
+        self._ask(batches.CHANGE, new or b"")
+
+    def _ask(self, op: int, body: bytes) -> bytes:
+        """The answer's body of a worker that is started for this request."""
+        told = settings(self.geometry, kdf.sha256(self.identity), self.folder)
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            worker = subprocess.Popen(
+                command(told), stdin=theirs.fileno(), stdout=subprocess.DEVNULL
+            )
+            theirs.close()
+            ours.sendall(batches.chunk(batches.HELLO, 0, self.passphrase or b""))
+            ours.sendall(batches.chunk(op, 1, body))
+            ours.shutdown(socket.SHUT_WR)
+            octets = b"".join(iter(lambda: ours.recv(65536), b""))
+            worker.wait()
+        return self._second(octets, op)
+
+    def _second(self, octets: bytes, op: int) -> bytes:
+        """What was answered to the second request."""
+        for _ in range(2):
+            if len(octets) < batches.LENGTH.size + batches.HEAD.size:
+                raise NoPacketKeys(folder=self.folder, reason="the worker process ended")
+            end = batches.LENGTH.size + batches.LENGTH.unpack_from(octets)[0]
+            answer, octets = octets[batches.LENGTH.size : end], octets[end:]
+        found, _ = batches.HEAD.unpack_from(answer)
+        if found == op:
+            return answer[batches.HEAD.size :]
+        code, path = batches.parse_failure(answer[batches.HEAD.size :])
+        if code in KNOWN:
+            raise KNOWN[code](path=path)
+        raise NoPacketKeys(folder=self.folder, reason=code)
