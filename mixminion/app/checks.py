@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from mixminion.app.init import ServerKeys
+from mixminion.app.keystore import key_store
 from mixminion.config import Config, Problem
 from mixminion.disk import private
 from mixminion.errors import EX_CONFIG, MixminionError, OperatorError
@@ -49,7 +50,7 @@ def files(config: Config) -> list[MixminionError]:
     keys = ServerKeys(config.home)
     needed = [config.home.resolve(), keys.folder, keys.identity_public, keys.signing]
     needed += [keys.link_certificate, keys.document_certificate, keys.descriptor]
-    optional = [keys.identity, *keys.folder.glob("packet-*.key")]
+    optional = [keys.identity, *key_store(config).folder.glob("packet-*.key")]
     return [
         *_wrong([Path(config.filename)], private.check_unchangeable),
         *_wrong(needed, private.check),

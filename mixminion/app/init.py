@@ -6,10 +6,12 @@ not need it, and it may be kept elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mixminion.app.environment import SOFTWARE, exits
+from mixminion.app.keystore import key_store
 from mixminion.app.packet_keys import PacketKeyFolder
 from mixminion.config import Config
 from mixminion.crypto import sign
@@ -127,10 +129,12 @@ def initialise(config: Config, passphrase: bytes | None, *, now: float) -> Initi
     sealed.write(keys.identity, to_hex(identity_private), IDENTITY, lock)
     private.write(keys.identity_public, to_hex(identity))
     certify_signing_key(keys, identity_private, now=now)
+    store = key_store(config)
+    store.open()
     network = Parameters.default()
     periods = KeyPeriods(network.key_period, network.key_grace).published(now)
     geometry = geometries.default()
-    publics = PacketKeyFolder(keys.folder, geometry, identity, passphrase).make(periods)
+    publics = PacketKeyFolder(store.folder, geometry, identity, passphrase).make(periods)
     write_descriptor(config, keys, geometry, publics, now=now)
     return Initialised(config[ServerSection].nickname, identity, keys.descriptor)
 
@@ -151,17 +155,19 @@ def write_descriptor(
     config: Config,
     keys: ServerKeys,
     geometry: Geometry,
-    publics: dict[int, bytes],
+    publics: Mapping[int, bytes],
     *,
+    start: int = 1,
     now: float,
 ) -> None:
-    """Sign and store the descriptor of the server as it is configured."""
+    """Sign and store the descriptor of the server as it is configured; *start* is the number of
+    its store's start, 1 before the first."""
     server, incoming = config[ServerSection], config[IncomingSection]
     suite = geometry.suite.name
     descriptor = Descriptor(
         identity=keys.read_identity(),
         nickname=server.nickname,
-        start=1,
+        start=start,
         published=int(now),
         valid_after=int(now),
         valid_until=int(now) + DESCRIPTOR_DAYS * DAY,

@@ -33,11 +33,12 @@ from mixminion import __version__
 from mixminion.app import checks, configuration, passphrase
 from mixminion.app.configuration import FILE
 from mixminion.app.environment import exits, host_name
-from mixminion.app.init import ServerKeys
+from mixminion.app.init import ServerKeys, write_descriptor
 from mixminion.app.logs import Log
 from mixminion.app.packet_keys import PacketKeyFolder
 from mixminion.app.process import harden, protection
 from mixminion.app.status import Health
+from mixminion.app.storage import Storage, published_start
 from mixminion.config import Config, ConfigErrors
 from mixminion.control.server import ControlServer
 from mixminion.counters import Counters
@@ -76,7 +77,7 @@ from mixminion.net.links import LinkCredentials
 from mixminion.net.listeners import Listener
 from mixminion.sphinx import suites
 from mixminion.sphinx.geometry import Geometry
-from mixminion.store import Store, ThreadExecutor
+from mixminion.store import ThreadExecutor
 from mixminion.util import faults
 from mixminion.util.hostport import HostPort
 from mixminion.util.times import to_text
@@ -183,11 +184,13 @@ class ServerService(Service):
         self._cache = DocumentCache(directory.authorities, folder, in_thread=deferToThread)
         view = _directory(self._cache, folder, reactor.seconds())
         self._cache.descriptor = private.read(keys.descriptor)
+        self._random = SystemRandom()
+        self._storage = Storage(config, self._random)
+        self._storage.keys.open()
         checks.store(config)
         private.make_folder(config[ServerSection].control.parent)
         listeners.trial(config[IncomingSection].listen)
         self._counters = Counters()
-        self._random = SystemRandom()
         self._exits = exits(config, reactor, self._random)
         self._workers = self._processes(credentials, keys, view)
         self.server = self._compose(credentials, view)
@@ -209,16 +212,15 @@ class ServerService(Service):
     def _processes(
         self, credentials: LinkCredentials, keys: ServerKeys, view: View
     ) -> WorkerProcesses:
-        sizes = view.geometry
-        geometry = Geometry(suites.by_name(sizes.suite), sizes.hops, sizes.commands, sizes.packet)
+        geometry, folder = _geometry(view), self._storage.keys.folder
         source = self._config[ServerSection].passphrase
         secret = passphrase.given(source, "Passphrase of the packet keys: ")
-        PacketKeyFolder(keys.folder, geometry, credentials.identity_public, secret).check()
+        PacketKeyFolder(folder, geometry, credentials.identity_public, secret).check()
         return WorkerProcesses(
             self._reactor,
             geometry,
             kdf.sha256(credentials.identity_public),
-            keys.folder,
+            folder,
             self._config[ServerSection].workers,
             self._counters,
             passphrase=secret,
@@ -231,11 +233,11 @@ class ServerService(Service):
             random=random,
             counters=self._counters,
             workers=self._workers,
-            open_store=lambda: Store.open(
-                checks.store_folder(config),
-                map_size=config[ServerSection].store_limit,
-                in_thread=ThreadExecutor(reactor),
-                random=random,
+            open_store=lambda: self._storage.open(
+                ThreadExecutor(reactor),
+                view.parameters,
+                published=published_start(private.read(ServerKeys(config.home).descriptor)),
+                now=reactor.seconds(),
             ),
             listen=self._listen,
             connect=self._endpoint,
@@ -243,6 +245,8 @@ class ServerService(Service):
                 self._exits, store, reactor, random, self._counters, host_name(config)
             ),
             documents=QuietSite(resource(self._cache, reactor), reactor),
+            storage_period=config[ServerSection].storage_period,
+            publish=self._publish,
         )
         return MixServer(credentials, view, around, config[OutgoingSection].idle_timeout)
 
@@ -253,6 +257,17 @@ class ServerService(Service):
     def _endpoint(self, address: HostPort) -> IStreamClientEndpoint:
         timeout = self._config[OutgoingSection].connect_timeout
         return HostnameEndpoint(self._reactor, address.host, address.port, timeout=timeout)
+
+    def _publish(self, public: Mapping[int, bytes]) -> None:
+        """Make the descriptor anew: with these packet keys, and with the number of this start."""
+        keys, now = ServerKeys(self._config.home), self._reactor.seconds()
+        geometry, start = _geometry(self.server.view), self._storage.start
+        try:
+            write_descriptor(self._config, keys, geometry, public, start=start, now=now)
+        except MixminionError as error:
+            log.error("The descriptor is not remade. {sentence}", sentence=render(error))
+        else:
+            self._cache.descriptor = private.read(keys.descriptor)
 
     # -- the service ---------------------------------------------------------------------------
 
@@ -338,7 +353,11 @@ class ServerService(Service):
             protections=self._workers.protections,
         )
         return {
-            "attention": list(health.attention(self._reactor.seconds())),
+            "attention": [
+                *health.attention(self._reactor.seconds()),
+                *self._storage.attention(),
+            ],
+            "found": list(self._storage.found()),
             "nickname": self._config[ServerSection].nickname,
             "configuration": str(self._config.filename),
             "versions": {
@@ -358,6 +377,7 @@ class ServerService(Service):
                 "valid-until": to_text(consensus.valid_until),
             },
             "signing-key": {"valid-until": to_text(self._credentials.not_after)},
+            "key-store": self._storage.status(),
             "counters": dict(self._counters.snapshot()),
             **mix,
         }
@@ -371,6 +391,11 @@ def _credentials(keys: ServerKeys, reactor: Any) -> LinkCredentials:
     return LinkCredentials(
         keys.read_identity(), keys.read_signing(), private.read(keys.link_certificate), reactor
     )
+
+
+def _geometry(view: View) -> Geometry:
+    sizes = view.geometry
+    return Geometry(suites.by_name(sizes.suite), sizes.hops, sizes.commands, sizes.packet)
 
 
 def _directory(cache: DocumentCache, folder: Path, now: float) -> View:

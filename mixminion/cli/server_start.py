@@ -55,6 +55,8 @@ def command(path: Path, foreground: bool, timeout: float) -> int:
     if (pid := lock.holder(home)) is None:
         raise EndedWhileStarting(log=log)
     click.echo(f"The server runs, process {pid}.")
+    for sentence in ask(control, "status").get("found", []):
+        click.echo(sentence)
     return 0
 
 

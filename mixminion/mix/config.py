@@ -55,6 +55,25 @@ class ServerSection:
         starts the server has opened under that number; or prompt, to be asked.  Without this
         key packet keys have none.""",
     )
+    key_store: str = option(
+        values.choice("disk", "ram"),
+        default="disk",
+        doc="""Where packet keys and storage keys are.  disk survives everything; whoever takes the
+        disk apart may find erased keys again.  ram is a folder in memory: erased keys are
+        gone, and with a loss of power all keys and all that was stored.""",
+    )
+    key_store_path: Path | None = option(
+        values.path,
+        default=None,
+        doc="""The key store's folder.  For ram it has to be on a tmpfs or ramfs, such as
+        /run/mixminion or /dev/shm/mixminion; for disk it is keys in the home, if not named.""",
+    )
+    storage_period: float | None = option(
+        values.within(values.duration, 3600.0, 366 * 86_400.0),
+        default=None,
+        doc="""How long one storage key is used: a deleted record can be read until its end by who
+        has the keys.  If not given, as long as the network's key period.""",
+    )
     control: Path = option(
         values.path,
         default="control",
@@ -66,6 +85,11 @@ class ServerSection:
         doc="""Allow what only a network on one machine needs: published addresses that
         nobody else can reach.""",
     )
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Memory that is not named."""
+        if self.key_store == "ram" and self.key_store_path is None:
+            yield "key-store-path", "expected a folder on a tmpfs, for key-store = ram"
 
 
 @section("Incoming")

@@ -4,7 +4,7 @@ A period's tags go with its key, and never before it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -28,10 +28,19 @@ RETRY = 60.0
 class KeyCare:
     """Makes and erases packet keys by the network's key periods.
 
-    ``public`` has the public halves of the periods that are published now.
+    ``public`` has the public halves of the periods that are published now; *publish* gets them
+    whenever they are others.
     """
 
-    def __init__(self, clock: Clock, periods: KeyPeriods, workers: Workers, store: Store) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        periods: KeyPeriods,
+        workers: Workers,
+        store: Store,
+        publish: Callable[[Mapping[int, bytes]], None] = lambda keys: None,
+    ) -> None:
+        self._publish = publish
         self._clock = clock
         self._periods = periods
         self._workers = workers
@@ -85,3 +94,4 @@ class KeyCare:
             log.info("Erased the packet keys of {count} ended key periods.", count=len(ended))
         self._tagged = set(kept)
         self._kept = kept
+        self._publish(self.public)

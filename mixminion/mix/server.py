@@ -21,6 +21,7 @@ from mixminion.mix.outgoing import Outgoing
 from mixminion.mix.periods import KeyPeriods
 from mixminion.mix.pipeline import Pipeline
 from mixminion.mix.pool import Pool
+from mixminion.mix.storagecare import StorageCare
 from mixminion.mix.workers import Workers
 from mixminion.mixing import strategies
 from mixminion.mixing.delays import fresh
@@ -74,6 +75,8 @@ class Surroundings:
     connect: Callable[[HostPort], IStreamClientEndpoint]
     delivery: Callable[[RecordStore], IDelivery]
     documents: IProtocolFactory  #: serves the directory, over HTTP on the same port
+    storage_period: float | None = None  #: seconds; None for the key period
+    publish: Callable[[Mapping[int, bytes]], None] = lambda keys: None  #: gets new public keys
 
 
 class MixServer:
@@ -134,7 +137,11 @@ class MixServer:
             cache=cache,
         )
         self.intake = Intake(self.store, self.pipeline.add)
-        self._keycare = KeyCare(around.clock, self._periods, around.workers, self.store)
+        self._keycare = KeyCare(
+            around.clock, self._periods, around.workers, self.store, around.publish
+        )
+        length = around.storage_period or float(parameters.key_period)
+        self._storagecare = StorageCare(around.clock, self.store, length)
         self.sessions = MMTPServerFactory(
             self.intake,
             around.clock,
@@ -160,6 +167,7 @@ class MixServer:
         await self.delivery.start()
         if not self._stopping:
             await self._keycare.start(held.tag_keys)
+            self._storagecare.start()
         self._taken_up = not self._stopping
 
     def _pool_again(self, entry: Entry, now_ms: int) -> None:
@@ -182,6 +190,7 @@ class MixServer:
         await self._end("sessions", self.sessions.stop)
         self.intake.stop()
         self._keycare.stop()
+        self._storagecare.stop()
         await self._end("unwrapping", self.pipeline.stop)
         self.pool.stop()
         await self._end("links", self.outgoing.stop)
@@ -254,6 +263,7 @@ class MixServer:
                 "tags": counts.tags,
                 "used": counts.used,
                 "limit": counts.limit,
+                "damaged": counts.damaged,
             },
             "packets": {
                 "incoming": len(self.pipeline),

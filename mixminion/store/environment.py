@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import lmdb
@@ -61,8 +62,12 @@ def found_format(path: Path, txn: lmdb.Transaction[bytes], meta: lmdb._Database)
 
 
 def check(path: Path, map_size: int) -> None:
-    """Open the environment and let go of it: raises what opening the store will raise."""
-    open_environment(path, map_size).close()
+    """Open the environment and let go of it: raises what opening the store will raise.
+
+    A damaged one is no reason not to start: opening the store sets it aside.
+    """
+    with suppress(StoreDamaged):
+        open_environment(path, map_size).close()
 
 
 def _examine(path: Path, environment: lmdb.Environment) -> None:

@@ -117,17 +117,20 @@ class Store:
 
     # -- storage keys ----------------------------------------------------------------------
 
-    async def renew_storage_key(self, period: int) -> None:
-        """Wrap under a key of *period*, bring what is held under it, erase the keys before it.
+    async def renew_storage_key(self, period: int) -> bool:
+        """Wrap under a key of *period*, bring what is held under it, erase the keys before it;
+        whether there was anything to do.
 
-        In many small transactions, between which everything else goes on.  May be ended at
-        any point and called again; when there is nothing to do it does nothing.
+        In many small transactions, between which everything else goes on.  It may be ended at
+        any point, by a crash too, and is finished when it is called again.
         """
-        await self._queue(Transaction.new_storage_key, period)
+        if not await self._queue(Transaction.new_storage_key, period):
+            return False
         place: Place | None = START
         while place is not None:
             place = await self._queue(Transaction.rewrap, place)
         await self._queue(Transaction.erase_storage_keys, None)
+        return True
 
     # -- the end ---------------------------------------------------------------------------
 

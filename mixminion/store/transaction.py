@@ -196,10 +196,11 @@ class Transaction:
 
     # -- storage keys ----------------------------------------------------------------------
 
-    def new_storage_key(self, period: int) -> None:
-        """Wrap under a key of *period* from now on, unless the newest is of it."""
+    def new_storage_key(self, period: int) -> bool:
+        """Wrap under a key of *period* from now on; whether there are older ones to erase."""
         if self._keyring.period != period:
             self._keyring.make(period)
+        return self._keyring.older
 
     def rewrap(self, place: Place) -> Place | None:
         """Bring some keys from *place* on under the newest storage key; where to go on."""

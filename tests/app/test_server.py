@@ -146,15 +146,6 @@ class RefusedTests(ServerCase):
 
         self.refused(spoil, 73, f"in use by process {os.getpid()}; stop that one")
 
-    def test_damaged_store(self):
-        """A store that is none."""
-
-        def spoil(home: Home) -> None:
-            private.make_folder(home.folder / "store")
-            private.write(home.folder / "store" / "data.mdb", b"not LMDB" * 1000)
-
-        self.refused(spoil, 73, "is damaged", "Move it away")
-
     def test_newer_store(self):
         """A store that a later version wrote."""
 
@@ -238,7 +229,7 @@ class RunningTests(ServerCase):
                 *("attention", "nickname", "configuration", "versions", "ready", "pids"),
                 "protection",
                 *("workers", "listeners", "directory", "signing-key", "key-periods"),
-                *("counters", "store", "packets", "links"),
+                *("counters", "store", "key-store", "found", "packets", "links"),
             },
         )
         self.assertEqual(kit.attention(status), [])
