@@ -84,6 +84,8 @@ from mixminion.util.times import to_text
 
 log = Logger()
 
+INTERRUPTED = 130
+
 
 class NoDocuments(OperatorError):
     """A server cannot start without a directory of its network."""
@@ -139,6 +141,8 @@ def makeService(options: Options) -> Service:
     except MixminionError as error:
         print(f"mixminion: {render(error)}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:  # instead of a passphrase
+        raise SystemExit(INTERRUPTED) from None
     signal.signal(signal.SIGHUP, lambda number, frame: clock.callFromThread(_hung_up))
     return service
 
@@ -213,6 +217,7 @@ class ServerService(Service):
         self, credentials: LinkCredentials, keys: ServerKeys, view: View
     ) -> WorkerProcesses:
         geometry, folder = _geometry(view), self._storage.keys.folder
+        harden()
         source = self._config[ServerSection].passphrase
         secret = passphrase.given(source, "Passphrase of the packet keys: ")
         PacketKeyFolder(folder, geometry, credentials.identity_public, secret).check()

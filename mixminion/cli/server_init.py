@@ -11,6 +11,7 @@ import click
 from mixminion.app import configuration, passphrase
 from mixminion.app.configuration import FILE, Part
 from mixminion.app.init import initialise
+from mixminion.app.process import harden
 from mixminion.cli.errors import HasServer
 from mixminion.cli.home import home_option
 from mixminion.cli.output import json_option, print_result
@@ -75,6 +76,7 @@ def command(home: Path, as_json: bool, **chosen: Any) -> None:
     path = home / FILE
     if path.exists():
         raise HasServer(home=home)
+    harden()
     text = configuration.compose(_parts(chosen), path)
     secret = passphrase.given(chosen["passphrase"], "A new passphrase: ", again=True)
     private.make_folder(home)

@@ -14,7 +14,9 @@ from unittest import SkipTest
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.threads import deferToThread
 
+from mixminion.disk import private
 from mixminion.testing.cases import AsyncTestCase
+from mixminion.testing.network import mixminion
 from tests.app import kit
 from tests.app.kit import Home, ServerCase
 from tests.memory import Needles, identity_key, packet_keys, scan
@@ -81,6 +83,28 @@ class MemoryTests(AsyncTestCase):
                 self.assertEqual(await self.found(pid, identity), set())
             os.kill(server, 15)
             await deferToThread(self.case.wait, lambda: home.pid is None, "it does not stop")
+
+    async def test_protected_keys_stay_in_workers(self) -> None:
+        """With a passphrase, which opens them in workers only."""
+        home = await deferToThread(self.case.home)
+        packet, identity = packet_keys(home.keys), identity_key(home.keys)
+        secret = home.folder.parent / "passphrase"
+        private.write(secret, b"correct horse\n")
+        options = ["change-passphrase", "--home", home.folder, "--new-passphrase-file", secret]
+        await deferToThread(mixminion, "server", *options)
+        text = home.config.read_text()
+        home.config.write_text(
+            text.replace("[Server]\n", f"[Server]\npassphrase = file {secret}\n")
+        )
+        server, workers = await self.start(home)
+        during = ensureDeferred(self.found(server, packet, identity))
+        await self.flow(home)
+        self.assertEqual(await during, set())
+        self.assertEqual(await self.found(server, packet, identity), set())
+        for pid in workers:
+            self.assertIn("x25519", str(await self.found(pid, packet)))
+            self.assertEqual(await self.found(pid, identity), set())
+            self.assertGreater(status_of(pid, "VmLck"), 0.98 * status_of(pid, "VmSize"))
 
     async def test_a_planted_key_is_found(self) -> None:
         """Handed to the network process over its own control socket, as a line without end."""
