@@ -84,7 +84,9 @@ class DoubtTests(StorageCase):
         self.doubt(home, keys)
         keys = self.keys(home)
         (home.folder / "store" / "data.mdb").write_bytes(b"not LMDB" * 1000)
-        self.found(home, self.run_once(home), "was damaged (it is not an", "packet keys used so far")
+        self.found(
+            home, self.run_once(home), "was damaged (it is not an", "packet keys used so far"
+        )
         self.doubt(home, keys)
         aside = home.folder / "store.damaged-1" / "data.mdb"
         self.assertEqual(aside.read_bytes(), b"not LMDB" * 1000)
