@@ -70,7 +70,7 @@ class OperatorFilesTests(SyncTestCase):
         for section in SECTIONS:
             self.assertEqual(sample[section], whole[section])
             for key in info(section).options:
-                self.assertRegex(text, rf"(?m)^#?{key} =", key)
+                self.assertRegex(text, rf"(?m)^#*{key} =", key)
         self.assertEqual(sorted(whole.named(ExitSection)), ["drop", "smtp"])
 
     def test_init_script(self) -> None:

@@ -308,6 +308,7 @@ class KindsTests(SyncTestCase):
             clock.callLater(dice.expovariate(4), disturb)
 
         clock.callLater(0.01, disturb)
+        waiting += waiting[:3]  # sent again by their sender, at the least
         while waiting:
             sender = network.send(path[0], waiting[:200])
             answered = {*sender.received_keys}
