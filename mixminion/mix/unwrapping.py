@@ -25,6 +25,9 @@ SPARE = 24 * 2**20
 Protect = Callable[[int], Protection]
 """Locks this process's memory when there is room for so many octets more."""
 
+OTHER_KEY = frozenset({Reason.MAC, Reason.VERSION})
+"""With these another period's key may open the packet: it is not this key's, or not its suite's."""
+
 
 def settings(geometry: Geometry, node_id: bytes, folder: Path, slots: int | None = None) -> str:
     """What a worker is told on its command line, nothing of it secret.  *slots* is the file
@@ -135,7 +138,7 @@ class Unwrapping:
                 return batches.Answer(period, unwrapper.unwrap(packet))
             except Dropped as dropped:
                 reason = dropped.reason
-                if reason is not Reason.MAC:
+                if reason not in OTHER_KEY:
                     break
         return batches.Drop(reason.value)
 
