@@ -90,8 +90,8 @@ class MemoryTests(AsyncTestCase):
         packet, identity = packet_keys(home.keys), identity_key(home.keys)
         secret = home.folder.parent / "passphrase"
         private.write(secret, b"correct horse\n")
-        options = ["change-passphrase", "--home", home.folder, "--new-passphrase-file", secret]
-        await deferToThread(mixminion, "server", *options)
+        options = ["--home", str(home.folder), "--new-passphrase-file", str(secret)]
+        await deferToThread(mixminion, "server", "change-passphrase", *options)
         text = home.config.read_text()
         home.config.write_text(
             text.replace("[Server]\n", f"[Server]\npassphrase = file {secret}\n")
