@@ -76,6 +76,11 @@ def at_least(count: int, things: Sized) -> bool:
     return len(things) >= count
 
 
+def able(pool: WorkerProcesses) -> list[int]:
+    """Process ids of those that take batches."""
+    return [each.pid for each in pool._workers if each.ready and each.pid is not None]
+
+
 def word(text: bytes) -> list[bytes]:
     """A batch of one packet that says what to do."""
     return [text.ljust(GEOMETRY.packet, b".")]
@@ -157,7 +162,8 @@ class DeathTests(Kit):
         asked = [Deferred.fromCoroutine(ask(name)) for name in names]
         for deaths, enough in enumerate((5, 20, 40), start=1):
             await until(partial(at_least, enough, answered))
-            os.kill(pool.pids[0], signal.SIGKILL)
+            await until(partial(able, pool))  # the one killed last may not be reaped yet
+            os.kill(able(pool)[0], signal.SIGKILL)
             await until(partial(self.counted, deaths))
         await DeferredList(asked, fireOnOneErrback=True)
         for name in names:
