@@ -99,7 +99,8 @@ class Run:
         while dead := [mix for mix in network.mixes if not _runs(mix)]:
             for mix in dead:
                 network.clock.advance(1)
-                self._passed = 0
+                if mix is self._victim:
+                    self._passed = 0  # counted from its own start, not from the others'
                 process = Process(
                     network.clock,
                     network.wire,
