@@ -9,8 +9,6 @@ every process and nothing survives the loss of power.
 from __future__ import annotations
 
 import enum
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,12 +47,3 @@ class KeyStore:
     def swappable(self) -> bool:
         """Whether keys in memory may be written to a disk after all, as far as can be told."""
         return self.kind is Kind.RAM and memory.swappable(self.folder)
-
-    def erase(self, path: Path) -> None:
-        """Overwrite a file of this folder and remove it, on disk when this returns."""
-        with suppress(FileNotFoundError):
-            with open(path, "r+b", buffering=0) as file:
-                file.write(bytes(os.fstat(file.fileno()).st_size))
-                os.fsync(file.fileno())
-            os.unlink(path)
-        private.sync_folder(self.folder)

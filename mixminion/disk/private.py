@@ -16,6 +16,8 @@ from pathlib import Path
 
 from mixminion.disk.errors import PrivateFileError, WriteFailed
 
+ERASING = ".erasing"
+
 
 def write(path: Path, octets: bytes) -> None:
     """Make *path* a file of mode 0600 with just these octets, on disk when this returns.
@@ -39,6 +41,25 @@ def write(path: Path, octets: bytes) -> None:
         sync_folder(path.parent)
     except OSError as error:
         raise WriteFailed(path=path, reason=error.strerror) from error
+
+
+def erase(path: Path) -> None:
+    """Overwrite a file and remove it, on disk when this returns; none there is no error.
+
+    It loses its name first, so that nobody after a crash takes half of an erased file for a
+    damaged one; what is left then is ``.NAME.erasing``, to be erased by whoever opens the folder.
+    """
+    left = path
+    with suppress(FileNotFoundError):
+        if path.suffix != ERASING:
+            left = path.with_name(f".{path.name}{ERASING}")
+            os.rename(path, left)
+            sync_folder(path.parent)
+        with open(left, "r+b", buffering=0) as file:
+            file.write(bytes(os.fstat(file.fileno()).st_size))
+            os.fsync(file.fileno())
+        os.unlink(left)
+    sync_folder(path.parent)
 
 
 def make_folder(path: Path) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mixminion.crypto.passphrase import Passphrase
-from mixminion.disk import sealed
+from mixminion.disk import private, sealed
 from mixminion.errors import OperatorError
 from mixminion.sphinx.geometry import Geometry
 from mixminion.sphinx.unwrap import Unwrapper
@@ -103,7 +103,7 @@ class PacketKeys:
         for path in self._folder.iterdir():
             found = _OURS.fullmatch(path.name)
             if found and (found["unfinished"] or int(found["period"]) not in kept):
-                path.unlink(missing_ok=True)
+                private.erase(path)
 
     def _private(self, period: int) -> bytes:
         path = self.path(period)

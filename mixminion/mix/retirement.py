@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from mixminion.disk import private
 from mixminion.disk.keystore import KeyStore
 from mixminion.errors import OperatorError
 
@@ -28,6 +29,6 @@ def retire(keys: KeyStore, last: int) -> int:
     for path in list(keys.folder.iterdir()):
         found = _KEY.fullmatch(path.name)
         if found and int(found["period"]) <= last:
-            keys.erase(path)
+            private.erase(path)
             retired.add(int(found["period"]))
     return len(retired)

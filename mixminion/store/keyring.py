@@ -64,6 +64,8 @@ class Keyring:
         self._drawn = b""
         self._at = 0
         store.open()
+        for unfinished in store.folder.glob(".storage-*.key.*"):
+            private.erase(unfinished)
         keys = [_read(path) for path in store.folder.glob("storage-*.key")]
         self._keys = {key.name: key for key in keys}
         if keys:
@@ -91,7 +93,7 @@ class Keyring:
         """Erase all but the newest: what is still wrapped under them is gone."""
         for key in sorted(self._keys.values(), key=lambda key: key.number):
             if key is not self._newest:
-                self._store.erase(self._path(key.number))
+                private.erase(self._path(key.number))
                 del self._keys[key.name]
 
     def _make(self, number: int, period: int) -> _StorageKey:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, DeferredLock, fail
 from twisted.python.failure import Failure
 
 from mixminion.disk.keystore import KeyStore, Kind
@@ -40,6 +40,7 @@ class Store:
         self._in_thread = in_thread
         self._random = random
         self._closed: Deferred[None] | None = None
+        self._renewal = DeferredLock()  # two at once would erase what the other wraps under
         self.started = spool.started  #: the start's number, and what it found
         in_thread.start(spool.perform, _deliver)
 
@@ -124,13 +125,14 @@ class Store:
         In many small transactions, between which everything else goes on.  It may be ended at
         any point, by a crash too, and is finished when it is called again.
         """
-        if not await self._queue(Transaction.new_storage_key, period):
-            return False
-        place: Place | None = START
-        while place is not None:
-            place = await self._queue(Transaction.rewrap, place)
-        await self._queue(Transaction.erase_storage_keys, None)
-        return True
+        async with self._renewal:
+            if not await self._queue(Transaction.new_storage_key, period):
+                return False
+            place: Place | None = START
+            while place is not None:
+                place = await self._queue(Transaction.rewrap, place)
+            await self._queue(Transaction.erase_storage_keys, None)
+            return True
 
     # -- the end ---------------------------------------------------------------------------
 

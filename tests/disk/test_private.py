@@ -8,8 +8,11 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from unittest import SkipTest
+from unittest.mock import patch
 
 from mixminion.disk import private
 from mixminion.disk.errors import PrivateFileError, WriteFailed
@@ -184,3 +187,42 @@ class PrivateTests(SyncTestCase):
             self.assertIn(f"chown 0 {given}", render(caught.exception))
             os.chown(given, 0, -1)
         self.assertEqual(private.read(path), b"x")
+
+
+class EraseTests(SyncTestCase):
+    """Overwritten, and gone under its name first."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir(mode=0o700)
+        self.path = self.folder / "a.key"
+        private.write(self.path, b"secret")
+
+    def test_gone(self):
+        """Nothing of it is in the folder, nor in the file that somebody still has open."""
+        with open(self.path, "rb") as held:
+            private.erase(self.path)
+            self.assertEqual(held.read(), bytes(6))
+        self.assertEqual(list(self.folder.iterdir()), [])
+        private.erase(self.path)
+
+    def test_interrupted(self):
+        """After an end at any step the file is whole, or has no such name and can be erased."""
+        for step in ("rename", "fsync", "unlink"):
+            with self.subTest(step=step):
+                private.write(self.path, b"secret")
+                with self.patched(step), self.assertRaises(KeyboardInterrupt):
+                    private.erase(self.path)
+                if self.path.exists():
+                    self.assertEqual(private.read(self.path), b"secret")
+                for left in list(self.folder.iterdir()):
+                    private.erase(left)
+                self.assertEqual(list(self.folder.iterdir()), [])
+
+    @contextmanager
+    def patched(self, step: str) -> Iterator[None]:
+        def end(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with patch.object(os, step, end):
+            yield
