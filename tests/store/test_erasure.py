@@ -13,10 +13,10 @@ from collections.abc import Iterator
 
 from twisted.internet.defer import Deferred
 
-from mixminion.crypto.aead import Aead, Forged
+from mixminion.crypto.aead import KEY, NONCE, TAG, Aead, Forged
 from mixminion.disk import private
 from mixminion.store import Pooled, Step, Store
-from mixminion.store.keyring import FILE, KEY, NAME, NONCE, ONCE, TAG, WRAPPED
+from mixminion.store.keyring import FILE, NAME, ONCE, WRAPPED
 from tests.store.cases import NODE, PACKET, StoreCase
 
 PAGE = 4096

@@ -122,7 +122,7 @@ class RewrapMachine(RuleBasedStateMachine):
 
     def result(self, deferred: Deferred[Any]) -> Any:
         fired: list[Any] = []
-        deferred.addBoth(fired.append)
+        _ = deferred.addBoth(fired.append)
         self.executor.until(deferred)
         return fired[0]
 
@@ -188,7 +188,7 @@ class RewrapMachine(RuleBasedStateMachine):
 
     def abandon(self) -> None:
         if self.renewing is not None:
-            self.renewing.addErrback(lambda failure: None)
+            _ = self.renewing.addErrback(lambda failure: None)
             self.renewing = None
 
     @invariant()
