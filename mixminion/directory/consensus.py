@@ -34,6 +34,7 @@ from mixminion.directory.parts import (
     check_addresses,
     check_exits,
 )
+from mixminion.directory.vote import PerMille, Recommended
 
 VERSION = 1
 METHOD = 1
@@ -72,6 +73,7 @@ class Server(Part, frozen=True, kw_only=True):
     insecure: Words = ()
     flags: Words = ()
     usable_from: Time  #: paths use it from this moment on
+    reliability: PerMille | None = None  #: of its pings, the median of the authorities' figures
     descriptor: Digest  #: of the descriptor's payload
 
     def __post_init__(self) -> None:
@@ -99,6 +101,7 @@ class Server(Part, frozen=True, kw_only=True):
         *,
         usable_from: int,
         flags: Iterable[str] = (USABLE,),
+        reliability: int | None = None,
     ) -> Self:
         """The entry that a descriptor leads to, whose payload has that *digest*."""
         return cls(
@@ -115,8 +118,26 @@ class Server(Part, frozen=True, kw_only=True):
             insecure=descriptor.insecure,
             flags=tuple(sorted(flags)),
             usable_from=usable_from,
+            reliability=reliability,
             descriptor=digest,
         )
+
+
+class Commitment(Part, frozen=True, kw_only=True):
+    """What an authority will reveal for the next shared random value, hashed."""
+
+    authority: Key
+    commitment: Digest
+
+
+class SharedRandom(Part, frozen=True, kw_only=True):
+    """A value nobody chose, and the commitments to the next one, ascending by authority.
+
+    There is no ``value`` where nobody revealed anything that had been committed to.
+    """
+
+    value: Digest | None = None
+    commitments: Annotated[tuple[Commitment, ...], Meta(max_length=64)] = ()
 
 
 class Consensus(Document, frozen=True, kw_only=True):
@@ -131,6 +152,8 @@ class Consensus(Document, frozen=True, kw_only=True):
     previous: Digest | None = None  #: of the last one's payload; left out in the first
     gap: bool = False  #: there was no majority for one previous
     parameters: Parameters
+    recommended: Recommended | None = None
+    shared_random: SharedRandom | None = None
     key_periods: Annotated[tuple[KeyPeriod, ...], Meta(min_length=1, max_length=8)]
     servers: tuple[Server, ...]
 

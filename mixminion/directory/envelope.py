@@ -31,6 +31,8 @@ class PayloadType(StrEnum):
 
     DESCRIPTOR = "application/vnd.mixminion.descriptor+json"
     CONSENSUS = "application/vnd.mixminion.consensus+json"
+    VOTE = "application/vnd.mixminion.vote+json"
+    RECEIPT = "application/vnd.mixminion.receipt+json"
     KEY_CERTIFICATE = "application/vnd.mixminion.key-certificate+json"
 
 

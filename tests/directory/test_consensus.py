@@ -70,7 +70,7 @@ class OpenTests(SyncTestCase):
     def test_newer(self):
         """Unknown members are ignored, an unknown version is refused."""
         value = canonical.decode(consensus(SERVERS).encode())
-        read, _ = Consensus.open(sealed(canonical.encode(value | {"shared-random": "x"})))
+        read, _ = Consensus.open(sealed(canonical.encode(value | {"a-later-member": "x"})))
         self.assertEqual(read, consensus(SERVERS))
         octets = sealed(canonical.encode(value | {"version": 2}))
         self.assertRaises(NewerDocument, Consensus.open, octets)
