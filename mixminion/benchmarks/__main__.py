@@ -40,12 +40,12 @@ def machine() -> str:
 
 def table(rows: Iterable[Row]) -> str:
     """The rows for people."""
-    lines = [f"{'name':<18}{'value':>12}  {'unit':<12}{'bound':>12}{'ratio':>8}"]
+    lines = [f"{'name':<26}{'value':>12}  {'unit':<12}{'bound':>12}{'ratio':>8}"]
     for row in rows:
         bound = "" if row["bound"] is None else f"{row['bound']:.1f}"
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.3f}"
         lines.append(
-            f"{row['name']:<18}{row['value']:>12.1f}  {row['unit']:<12}{bound:>12}{ratio:>8}"
+            f"{row['name']:<26}{row['value']:>12.1f}  {row['unit']:<12}{bound:>12}{ratio:>8}"
         )
     return "\n".join(lines)
 
