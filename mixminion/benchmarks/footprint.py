@@ -45,7 +45,7 @@ def idle_memory() -> dict[str, Any]:
         server.start()
         try:
             pids = server.ask("status")["pids"]
-            value = sum(map(_anonymous, pids)) / 2**20
+            value = sum(map(anonymous, pids)) / 2**20
         finally:
             network.stop()
     return {
@@ -63,7 +63,7 @@ def _timed(command: list[str]) -> float:
     return time.perf_counter() - start
 
 
-def _anonymous(pid: int) -> int:
+def anonymous(pid: int) -> int:
     """Octets of anonymous memory of a process."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Anonymous:"):

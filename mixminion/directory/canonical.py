@@ -21,7 +21,7 @@ GREATEST = 2**53 - 1
 # The closing quote may be missing, so that no input makes the search start over and over.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 # Outside strings stand brackets, commas, colons, integers, true and false, and nothing else.
-_FOREIGN = re.compile(rb"[^][{}:,0-9\-truefals]|[0-9]e")
+_ALLOWED = b"[]{}:,-0123456789"
 _LONG = re.compile(rb"[0-9]{16,}")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _ROUND = bytes.maketrans(b"[]{}", b"()()")
@@ -60,8 +60,8 @@ def decode(octets: bytes, *, document: str = "document") -> Any:
 
 def _survey(octets: bytes) -> str | None:
     """What is wrong with *octets* as far as can be seen without decoding them."""
-    outside = _STRING.sub(b"", octets)
-    if _FOREIGN.search(outside):
+    outside = _outside_strings(octets)
+    if outside.replace(b"true", b"").replace(b"false", b"").translate(None, _ALLOWED):
         return "something else than objects, arrays, strings, booleans and integers"
     if any(int(number[:17]) > GREATEST for number in _LONG.findall(outside)):
         return "an integer beyond 2**53 - 1"
@@ -69,6 +69,30 @@ def _survey(octets: bytes) -> str | None:
     for _ in range(DEPTH):
         brackets = brackets.replace(b"()", b"")  # takes the innermost level away, no more
     return "nested too deep" if brackets else None
+
+
+def _outside_strings(octets: bytes) -> bytes:
+    """*octets* without its strings.  Where nothing is escaped every second quote ends one, and
+    splitting there takes a fifth of the search's time."""
+    if b"\\" in octets:
+        return _STRING.sub(b"", octets)
+    return b"".join(octets.split(b'"')[::2])
+
+
+def again(document: object, octets: bytes) -> bool:
+    """Whether *octets* are the canonical ones of *document*, a msgspec struct whose members can
+    hold canonical values only (``tests/directory/test_documents.py`` looks at their types): a
+    quick yes, and any no may be wrong."""
+    return _sorted.encode(document) == octets and (
+        octets.isascii() or not _BEYOND_BMP.search(octets)
+    )
+
+
+def flat(value: object) -> bool:
+    """Whether *value* is a string, boolean or integer, or an object of such."""
+    if isinstance(value, dict):
+        return all(flat(each) and not isinstance(each, dict) for each in value.values())
+    return isinstance(value, str | bool) or (isinstance(value, int) and abs(value) <= GREATEST)
 
 
 def _again(value: object, octets: bytes) -> bytes:

@@ -28,7 +28,7 @@ class Role(StrEnum):
 class KeyCertificate(Document, frozen=True, kw_only=True):
     """``identity`` says that ``key`` signs for it from ``valid_after`` until ``valid_until``."""
 
-    version: int = VERSION
+    version: int = documents.written(VERSION)
     role: Role
     identity: Key
     key: Key

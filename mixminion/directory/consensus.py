@@ -18,6 +18,7 @@ from mixminion.directory.documents import (
     Key,
     Nickname,
     Part,
+    Positive,
     Text,
     Time,
     ascending,
@@ -143,8 +144,8 @@ class SharedRandom(Part, frozen=True, kw_only=True):
 class Consensus(Document, frozen=True, kw_only=True):
     """Parameters, key periods and servers; members are in ``doc/spec/directory.rst``."""
 
-    version: int = VERSION
-    method: Annotated[int, Meta(ge=1)]
+    version: int = documents.written(VERSION)
+    method: Positive
     test_network: bool = False
     valid_after: Time
     fresh_until: Time
@@ -174,6 +175,10 @@ class Consensus(Document, frozen=True, kw_only=True):
             raise ValueError("the servers are not ascending by identity")
         if len({server.nickname.lower() for server in self.servers}) != len(ids):
             raise ValueError("two servers have one nickname")
+
+    @override
+    def untyped(self) -> Iterable[object]:
+        return (exit.policy for server in self.servers for exit in server.exits if exit.policy)
 
     def sign(self, signers: Sequence[Signer]) -> bytes:
         """The consensus in its envelope, signed by authorities."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Self
 
 from msgspec import Meta
+from typing_extensions import override
 
 from mixminion.directory import certificate, documents
 from mixminion.directory.certificate import Role
@@ -57,7 +59,7 @@ class PacketKey(Part, frozen=True, kw_only=True):
 class Descriptor(Document, frozen=True, kw_only=True):
     """What a server says of itself; members are in ``doc/spec/directory.rst``."""
 
-    version: int = VERSION
+    version: int = documents.written(VERSION)
     identity: Key
     nickname: Nickname
     start: Positive  #: number of the store's start: a lower one shows a restored or cloned store
@@ -84,6 +86,10 @@ class Descriptor(Document, frozen=True, kw_only=True):
             raise ValueError("it ends before it begins")
         if not ascending(key.period for key in self.packet_keys):
             raise ValueError("the packet keys are not ascending by period")
+
+    @override
+    def untyped(self) -> Iterable[object]:
+        return (exit.policy for exit in self.exits)
 
     def sign(self, signer: Signer) -> bytes:
         """The descriptor in its envelope: what a server publishes.

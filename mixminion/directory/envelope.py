@@ -64,16 +64,18 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         name = document_name(payload_type)
         if len(octets) > limit:
             raise BadDocument(document=name, problem=f"longer than {limit} octets")
-        canonical.decode(octets, document=name)
         try:
             envelope = msgspec.json.decode(octets, type=cls)
-        except msgspec.ValidationError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            canonical.decode(octets, document=name)
             raise BadDocument(document=name, problem=str(error)) from None
         if envelope.payload_type != payload_type:
             raise BadDocument(document=name, problem="it is of another type")
         if not ascending(signature.keyid for signature in envelope.signatures):
             raise BadDocument(document=name, problem="the signatures are not in order")
-        if envelope.encode() != octets:  # other members, or bits that base64 leaves over
+        # Other members, or bits that base64 leaves over; an envelope has none beyond ASCII.
+        if not canonical.again(envelope, octets):
+            canonical.decode(octets, document=name)
             raise BadDocument(document=name, problem="not in canonical form")
         return envelope
 

@@ -33,7 +33,7 @@ class KeyDocument(Document, frozen=True, kw_only=True):
     It is not signed: the consensus names it by the SHA-256 of its octets.
     """
 
-    version: int = VERSION
+    version: int = documents.written(VERSION)
     period: Count
     suite: Word
     keys: tuple[ServerKey, ...]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Annotated, Any, Self
 
@@ -73,13 +74,35 @@ def check_addresses(addresses: Iterable[HostPort]) -> None:
     ``::ffff:192.0.2.1`` is the IPv4 address and nothing else (and Python's releases write it
     in two ways).
     """
+    places = list(addresses)
+    if _plain(places):
+        return
     seen = set()
-    for place in addresses:
+    for place in places:
         if place.port == 0 or place in seen or HostPort.parse(str(place)) != place:
             raise ValueError("an address is not written as it must be, or stands there twice")
         if isinstance(place.address, IPv6Address) and place.address.ipv4_mapped is not None:
             raise ValueError("an IPv4 address is written as one of IPv6")
         seen.add(place)
+
+
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_GROUP = r"[1-9a-f][0-9a-f]{0,3}"
+# Some of the canonical forms, not all: IPv4, and IPv6 with one "::" that stands for two groups or
+# more, and no other zeros (any but the forms of IPv4 addresses, which begin with "::").
+_PLAIN = re.compile(
+    rf"{_OCTET}(?:\.{_OCTET}){{3}}"
+    rf"|(?!(?:[^:]*:){{7}}){_GROUP}(?::{_GROUP})*::(?:{_GROUP}(?::{_GROUP})*)?"
+)
+
+
+def _plain(places: Sequence[HostPort]) -> bool:
+    """Whether each is surely written as it must be, and no two are alike: a quick yes, and a no
+    may be wrong.  A consensus has 20,000 addresses, and reading each takes 30 us."""
+    for place in places:
+        if not 0 < place.port < 65_536 or not _PLAIN.fullmatch(place.host):
+            return False
+    return len(places) < 2 or len({(place.host, place.port) for place in places}) == len(places)
 
 
 # Written out, because everybody must choose among the same servers, and the standard
@@ -110,5 +133,7 @@ def is_public(place: HostPort) -> bool:
 def check_exits(exits: Iterable[Exit]) -> None:
     """ValueError when two have one name."""
     names = [each.name for each in exits]
+    if len(names) < 2:
+        return
     if len(set(names)) != len(names):
         raise ValueError("two exits have one name")

@@ -33,7 +33,9 @@ SignedConsensus`, key documents by the digests it lists.
         self._by_node = {server.node_id: server for server in consensus.servers}
         self._by_name = {server.nickname.lower(): server for server in consensus.servers}
         self._keys: dict[int, dict[bytes, bytes]] = {}
-        self._usable: dict[int, list[Server]] = {}  # by key period, whatever usable-from says
+        # By key period, and by that and an exit's name, whatever usable-from says.
+        self._usable: dict[int, list[Server]] = {}
+        self._exits: dict[tuple[int, str], list[Server]] = {}
         for document in keys:
             period = self._periods.get(document.period)
             if period is None or period.geometry.suite != document.suite:
@@ -129,9 +131,22 @@ SignedConsensus`, key documents by the digests it lists.
 
         :raises KeysMissing: the key document is not at hand.
         """
+        return [server for server in self._all_usable(period) if server.usable_from <= now]
+
+    def usable_exits(self, name: str, now: float, period: int) -> list[Server]:
+        """Those of :meth:`usable` that have an exit of that delivery name.
+
+        :raises KeysMissing: the key document is not at hand.
+        """
+        if (period, name) not in self._exits:
+            usable = self._all_usable(period)
+            self._exits[period, name] = [each for each in usable if each.exit(name)]
+        return [server for server in self._exits[period, name] if server.usable_from <= now]
+
+    def _all_usable(self, period: int) -> list[Server]:
         if period not in self._usable:
             self._usable[period] = [each for each in self.servers if self._sound(each, period)]
-        return [server for server in self._usable[period] if server.usable_from <= now]
+        return self._usable[period]
 
     def _sound(self, server: Server, period: int) -> bool:
         """Whether *server* is usable in *period* once it is old enough."""

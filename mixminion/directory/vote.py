@@ -65,7 +65,7 @@ class Recommended(Part, frozen=True, kw_only=True):
 class Vote(Document, frozen=True, kw_only=True):
     """Members are in ``doc/spec/directory.rst``."""
 
-    version: int = VERSION
+    version: int = documents.written(VERSION)
     authority: Key  #: its long-term identity
     nickname: Nickname
     contact: Text = ""

@@ -85,7 +85,8 @@ def choose(
     named = [server for server in slots if server is not None]
     _check_named(view, named, period)
     usable = view.usable(now, period)
-    exits = _exits(slots[-1], usable, exit, taken=named)
+    able = usable if exit is None else view.usable_exits(exit.name, now, period)
+    exits = _exits(slots[-1], able, exit, taken=named)
     path, broken = _path(_Draft(slots, usable, exits, random))
     warnings = [
         *deviations.of_length(len(path), usual),
@@ -130,15 +131,15 @@ def _check_named(view: View, named: Sequence[Server], period: int) -> None:
 
 
 def _exits(
-    last: Slot, usable: Sequence[Server], exit: ExitRequirement | None, taken: Sequence[Server]
+    last: Slot, able: Sequence[Server], exit: ExitRequirement | None, taken: Sequence[Server]
 ) -> Sequence[Server]:
-    """Who may be the last hop."""
+    """Who may be the last hop; *able* are the usable ones that have such an exit."""
     if last is not None:
         problem = None if exit is None else exit.problem(last)
         if problem is not None:
             raise UnusableServer(name=last.nickname, problem=problem)
         return [last]
-    free = [server for server in usable if server not in taken]
+    free = [server for server in able if server not in taken] if taken else able
     if exit is None:
         return free
     found = [server for server in free if exit.problem(server) is None]
@@ -178,8 +179,8 @@ def _path(draft: _Draft) -> tuple[tuple[Server, ...], list[Breach]]:
 
     :raises NoPath: there is none, even with the rules of small networks.
     """
-    free = set(draft.usable).difference(server for server in draft.slots if server is not None)
-    lacking = draft.slots.count(None) - len(free)
+    named = {server for server in draft.slots if server is not None}
+    lacking = draft.slots.count(None) - len(draft.usable) + sum(map(draft.usable.count, named))
     if lacking > 0:
         missing = "1 more is needed" if lacking == 1 else f"{lacking} more are needed"
         raise NoPath(hops=len(draft.slots), usable=len(draft.usable), missing=missing)

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address
+from unittest.mock import patch
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from mixminion.directory.parts import Exit, Rule, allowed, check_addresses, check_exits, is_public
 from mixminion.testing.cases import SyncTestCase
 from mixminion.util.hostport import HostPort
@@ -72,6 +78,37 @@ class AddressTests(SyncTestCase):
             [one, one],
         ):
             self.assertRaises(ValueError, check_addresses, places)
+
+    @settings(max_examples=2000)
+    @given(
+        st.lists(
+            st.one_of(
+                st.sampled_from(
+                    ["", "", "0", "1", "ffff", "0db8", "DB8", "2001", "abcde", "1.2.3.4"]
+                ),
+                st.integers(0, 0xFFFF).map("{:x}".format),
+            ),
+            min_size=2,
+            max_size=9,
+        ),
+        st.sampled_from([":", ":", ":", "."]),
+    )
+    def test_quick(self, groups, separator):
+        """Whatever passes the quick look is written as it must be."""
+        place = HostPort(separator.join(groups), 1)
+        try:
+            check_addresses([place])
+        except ValueError:
+            return
+        self.assertEqual(HostPort.parse(str(place)), place)
+        if isinstance(place.address, IPv6Address):
+            self.assertIsNone(place.address.ipv4_mapped)
+
+    def test_quick_finds(self):
+        """And most addresses of either kind do."""
+        for host in ("192.0.2.1", "255.255.255.255", "2001:db8::1", "2a01:4f8:c0c:1::2", "fe80::"):
+            with patch.object(HostPort, "parse", side_effect=AssertionError):
+                check_addresses([HostPort(host, 48099)])
 
     def test_public(self):
         """Private, shared, link-local, loopback and multicast addresses are not public."""
