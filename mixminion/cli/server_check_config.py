@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -25,7 +26,12 @@ def command(path: Path, as_json: bool) -> int:
     else:
         wrong = [str(problem) for problem in sorted(checks.settings(config))]
         wrong += [render(error) for error in checks.files(config)]
+    print_errors(path, wrong, as_json=as_json)
+    return EX_CONFIG if wrong else 0
+
+
+def print_errors(path: Path, wrong: Sequence[str], *, as_json: bool) -> None:
+    """Print what is *wrong* with the configuration at *path*, or that nothing is."""
     count = f"{len(wrong)} error{'s' if len(wrong) > 1 else ''}"
     lines = [f"{count}:", *(f"  {line}" for line in wrong)] if wrong else [f"OK: {path}"]
-    print_result({"config": str(path), "errors": wrong}, lines, as_json=as_json)
-    return EX_CONFIG if wrong else 0
+    print_result({"config": str(path), "errors": list(wrong)}, lines, as_json=as_json)

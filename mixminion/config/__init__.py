@@ -1,8 +1,9 @@
 """One strict INI file: sections as dataclasses, values with types, every error at once."""
 
 from mixminion.config import values
+from mixminion.config.dump import dump
 from mixminion.config.errors import BadValue, ConfigErrors, Position, Problem
-from mixminion.config.parse import Config, parse
+from mixminion.config.parse import Config, Setting, parse
 from mixminion.config.schema import option, section
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "ConfigErrors",
     "Position",
     "Problem",
+    "Setting",
+    "dump",
     "option",
     "parse",
     "section",

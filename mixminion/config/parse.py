@@ -21,6 +21,17 @@ NamedResolver = Callable[[str, str, Mapping[str, str]], type]
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """One key as it holds: its value, and the text and the place that gave it, if any did."""
+
+    title: str  #: ``[Kind]`` or ``[Kind name]``
+    option: Option
+    value: Any
+    text: str | None  #: as it was written; None for a default
+    position: Position | None  #: None for a default
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A configuration that holds.  ``config[SectionClass]`` is that section's instance."""
 
@@ -28,6 +39,7 @@ class Config:
     home: Path
     _plain: Mapping[type, Any]
     _named: Mapping[str, Mapping[str, Any]]
+    _settings: tuple[Setting, ...]
     _positions: Mapping[tuple[str, str], Position]
 
     def __getitem__(self, section: type[T]) -> T:
@@ -37,6 +49,11 @@ class Config:
     def named(self, section: type) -> Mapping[str, Any]:
         """The instances of ``[Kind name]`` by name, in the order of the file."""
         return self._named[info(section).kind]
+
+    def settings(self) -> Sequence[Setting]:
+        """Every key of every section, absent sections without a name included: in the order of
+        the schema, named sections behind the others in the order of the file."""
+        return self._settings
 
     def problem(self, section: type, key: str, expected: str, name: str | None = None) -> Problem:
         """A :class:`Problem` with *key*, found by somebody who knows more than the file."""
@@ -102,7 +119,8 @@ def parse(
         for block in blocks
         for key, entry in block.entries.items()
     } | {(block.title, ""): block.position for block in blocks}
-    return Config(filename, reader.home, made_plain, made_named, positions)
+    settings = tuple(reader.settings)
+    return Config(filename, reader.home, made_plain, made_named, settings, positions)
 
 
 class _Reader:
@@ -111,6 +129,7 @@ class _Reader:
     def __init__(self, filename: str, problems: list[Problem]) -> None:
         self.filename = filename
         self.problems = problems
+        self.settings: list[Setting] = []
         self.home = Path(filename).parent
 
     def find_home(self, blocks: Mapping[str, ini.Block], sections: Iterable[type]) -> None:
@@ -153,11 +172,13 @@ class _Reader:
         for option in known.values():
             entry = found.get(option.key)
             if entry is None and option.required:
-                at = block.position if block else Position(self.filename, 0)
+                place = block.position if block else Position(self.filename, 0)
                 expected = f"is missing: expected {option.value.expected}"
-                self.problems.append(Problem(at, f"{title} {option.key}", expected))
+                self.problems.append(Problem(place, f"{title} {option.key}", expected))
                 continue
             here = self._value(option, entry, self.home, self.problems, title)
+            text, at = (entry.text, entry.position) if entry else (None, None)
+            self.settings.append(Setting(title, option, here, text, at))
             if option.key in section.options:
                 given[option.attribute] = here
         if len(self.problems) > before:

@@ -120,9 +120,11 @@ def integer(minimum: int | None = None, maximum: int | None = None) -> Value[int
     return plain if minimum is None and maximum is None else within(plain, minimum, maximum)
 
 
+_MOST = 10**15  #: above all numbers that are read
+
 _DURATIONS: dict[str, Fraction | int] = {
-    "ms": Fraction(1, 1000), "millisecond": Fraction(1, 1000),
-    "s": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600,
+    "s": 1, "second": 1, "ms": Fraction(1, 1000), "millisecond": Fraction(1, 1000),
+    "min": 60, "minute": 60, "h": 3600, "hour": 3600,
     "d": 86400, "day": 86400, "week": 604800,
 }  # fmt: skip
 _SIZES: dict[str, int] = {
@@ -149,17 +151,30 @@ def _size(text: str) -> int:
     return int(octets)
 
 
-def _render_measure(value: float, units: tuple[tuple[str, int], ...], smallest: str) -> str:
-    for unit, worth in units:
-        if value and value % worth == 0:
-            return f"{int(value // worth)} {unit}"
-    return f"{value:g} {smallest}" if value % 1 else f"{int(value)} {smallest}"
+def _render_measure(
+    value: float, whole: tuple[tuple[str, int], ...], units: Mapping[str, Fraction | int]
+) -> str:
+    """In the first unit of *whole* that it is a multiple of; else in the first of *units*, of
+    which the first is the usual one, in which just this value can be written."""
+    exact = Fraction(value)
+    for unit, worth in whole:
+        if exact and exact % worth == 0 and exact < _MOST * worth:
+            return f"{exact // worth} {unit}"
+    for unit, parts in units.items():
+        millionths = min(round(exact / parts * 10**6), _MOST * 10**6 - 1)
+        read = Fraction(millionths, 10**6) * parts
+        if value == (read if isinstance(value, int) else float(read)):
+            number, rest = divmod(millionths, 10**6)
+            return f"{number}.{rest:06d}".rstrip("0").rstrip(".") + f" {unit}"
+    return f"{value} {next(iter(units))}"
 
 
 duration: Value[float] = Value(
     "a time such as 30 s, 4 minutes, 2 hours or 7 days",
     lambda text: float(_measure(text, _DURATIONS)),
-    lambda value: _render_measure(value, (("days", 86400), ("hours", 3600), ("min", 60)), "s"),
+    lambda value: _render_measure(
+        value, (("days", 86400), ("hours", 3600), ("min", 60), ("s", 1)), _DURATIONS
+    ),
 )
 """Seconds."""
 
@@ -169,9 +184,10 @@ size: Value[int] = Value(
     lambda value: _render_measure(
         value,
         tuple(
-            (unit, _SIZES[unit]) for unit in ("TB", "TiB", "GB", "GiB", "MB", "MiB", "KB", "KiB")
+            (unit, _SIZES[unit])
+            for unit in ("TB", "TiB", "GB", "GiB", "MB", "MiB", "KB", "KiB", "B")
         ),
-        "B",
+        _SIZES,
     ),
 )
 """Octets."""

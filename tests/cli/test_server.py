@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mixminion.disk import lock
+from mixminion.disk import lock, private
 from mixminion.testing.cases import SyncTestCase
 from tests.cli.test_main import run
 
@@ -197,6 +197,62 @@ class CheckConfigTests(HomeTestCase):
         done = self.server("check-config")
         self.assertIn(f"chmod 700 {self.home}", done.stdout)
         self.assertIn("signing.key is missing", done.stdout)
+
+
+class DumpConfigTests(HomeTestCase):
+    def test_text(self):
+        """Each value with its place; what is printed is the same configuration in any folder."""
+        self.path.write_text(CONFIG + "[Exit out]\nmodule = smtp\ndomain = x.example\n")
+        done = self.server("dump-config")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        lines = done.stdout.splitlines()
+        for at, line in (
+            (f"# {self.path}:2", "nickname = mix1"),
+            ("# default", f"control = {self.home}/control"),
+            (f"# {self.path}:8", "module = smtp"),
+            ("# default", "relay = 127.0.0.1:25"),
+        ):
+            self.assertEqual(lines[lines.index(line) - 1], at)
+        again = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, again)
+        (again / "mixminiond.conf").write_text(done.stdout)
+        listed = [
+            [(each["section"], each["key"], each["value"]) for each in json.loads(dumped.stdout)]
+            for dumped in (
+                self.server("dump-config", "--json"),
+                run("server", "dump-config", "--json", "--home", str(again)),
+            )
+        ]
+        self.assertEqual(*listed)
+
+    def test_json(self):
+        """Every key of every section once, its value as the file would have it."""
+        self.path.write_text(CONFIG.replace("[Incoming]", "passphrase = file secret\n[Incoming]"))
+        private.write(self.home / "secret", b"correct horse\n")
+        done = self.server("dump-config", "--json")
+        found = {(each["section"], each["key"]): each for each in json.loads(done.stdout)}
+        self.assertEqual(
+            found["Incoming", "addresses"],
+            {
+                "section": "Incoming",
+                "key": "addresses",
+                "value": "8.8.8.8:48099",
+                "source": {"file": str(self.path), "line": 5},
+            },
+        )
+        self.assertEqual(found["Server", "contact"]["value"], None)
+        self.assertEqual(found["Log", "keep"]["source"], "default")
+        self.assertEqual(found["Server", "passphrase"]["value"], f"file {self.home}/secret")
+        self.assertNotIn("correct horse", done.stdout)
+
+    def test_errors(self):
+        """Errors are told as check-config tells them, to people and to programs."""
+        self.path.write_text("[Server]\nnickname = 1\nx = 2\n[Exit a]\nmodule = nosuch\n")
+        for more in ((), ("--json",)):
+            told = [self.server(name, *more) for name in ("dump-config", "check-config")]
+            self.assertEqual(told[0].returncode, 78)
+            self.assertEqual(told[0].stdout, told[1].stdout)
+        self.assertIn("mixminiond.conf:3: [Server] x: unknown key", told[0].stdout)
 
 
 class InitTests(HomeTestCase):

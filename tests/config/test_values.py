@@ -24,11 +24,15 @@ GOOD: list[tuple[values.Value[Any], str, Any]] = [
     (values.duration, "7 days", 604800.0),
     (values.duration, "1 week", 604800.0),
     (values.duration, "0 s", 0.0),
+    (values.duration, "1234567.000001 s", 1234567.000001),
+    (values.duration, "0.000001 ms", 1e-9),
+    (values.duration, "999999999999999.999999 weeks", 6.048e20),
     (values.within(values.duration, 1.0, 60.0), "1 min", 60.0),
     (values.size, "32 KiB", 32768),
     (values.size, "1 GB", 10**9),
     (values.size, "1.5GiB", 3 * 2**29),
     (values.size, "700 octets", 700),
+    (values.size, "999999999999999.5 TiB", (2 * 10**15 - 1) * 2**39),
     (values.path, "keys/a b", Path("keys/a b")),
     (values.host_port, "[::1]:80", HostPort("::1", 80)),
     (values.host_port, "mx.example:25", HostPort("mx.example", 25)),
@@ -113,6 +117,8 @@ class ValueTests(SyncTestCase):
             (values.duration, 90.0, "90 s"),
             (values.duration, 0.05, "0.05 s"),
             (values.duration, 604800.0, "7 days"),
+            (values.duration, 1234567.25, "1234567.25 s"),
+            (values.duration, 1e-9, "0.000001 ms"),
         ]
         for kind, value, text in cases:
             self.assertEqual(kind.render(value), text)
