@@ -10,14 +10,18 @@ import lmdb
 
 from mixminion.disk import private
 from mixminion.store.errors import StoreDamaged, StoreTooNew, StoreUnusable
+from mixminion.store.pages import is_cut_short
 from mixminion.store.room import MAP_MIN
 
 FORMAT = 2
 META = b"meta"
 FORMAT_KEY = b"format"
+START_KEY = b"start"
+DIGITS = 20  #: of a number in ``meta``, at most
 DATABASES_MAX = 64
 DATA = "data.mdb"
 LOCK = "lock.mdb"
+CUT_SHORT = "its file has been cut short"
 NOT_LMDB = (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError)
 
 
@@ -51,14 +55,27 @@ def found_format(path: Path, txn: lmdb.Transaction[bytes], meta: lmdb._Database)
     Raises :class:`~mixminion.store.errors.StoreTooNew` and
     :class:`~mixminion.store.errors.StoreDamaged`.
     """
-    found = txn.get(FORMAT_KEY, db=meta)
-    if found is None:
+    return format_of(path, txn.get(FORMAT_KEY, db=meta))
+
+
+def format_of(path: Path, octets: bytes | None) -> int:
+    """The same, from what stands in ``meta``."""
+    found = number_of(path, "format", octets)
+    if found > FORMAT:
+        raise StoreTooNew(path=path, found=found, known=FORMAT)
+    return found
+
+
+def number_of(path: Path, name: str, octets: bytes | None) -> int:
+    """A number in ``meta``, 0 where there is none.
+
+    Raises :class:`~mixminion.store.errors.StoreDamaged`.
+    """
+    if octets is None:
         return 0
-    if not found.isdigit():
-        raise StoreDamaged(path=path, problem="its format is not a number")
-    if int(found) > FORMAT:
-        raise StoreTooNew(path=path, found=int(found), known=FORMAT)
-    return int(found)
+    if not octets.isdigit() or len(octets) > DIGITS:
+        raise StoreDamaged(path=path, problem=f"its {name} is not a number")
+    return int(octets)
 
 
 def check(path: Path, map_size: int) -> None:
@@ -73,8 +90,10 @@ def check(path: Path, map_size: int) -> None:
 def _examine(path: Path, environment: lmdb.Environment) -> None:
     """Refuse a store that is newer, or cut short: a page that is not there is a SIGBUS."""
     pages = environment.info()["last_pgno"] + 1
-    if (path / DATA).stat().st_size < pages * environment.stat()["psize"]:
-        raise StoreDamaged(path=path, problem="its file has been cut short")
+    with open(path / DATA, "rb") as file:
+        whole = os.fstat(file.fileno()).st_size >= pages * environment.stat()["psize"]
+        if not whole and is_cut_short(file.fileno(), DATABASES_MAX):
+            raise StoreDamaged(path=path, problem=CUT_SHORT)
     with environment.begin(write=True) as txn:
         found_format(path, txn, environment.open_db(META, txn=txn))
 

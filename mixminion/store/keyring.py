@@ -18,6 +18,7 @@ takes another key for its own.  *period* is the storage period the key was made 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,8 @@ DRAWN = 64  #: records for which they are drawn at a time
 
 MAGIC = b"MIXSTORE"
 FILE = struct.Struct(f">8sI{NAME}sQ{KEY}s")
+FILES = "storage-*.key"
+UNFINISHED = ".storage-*.key.*"  #: half written or half erased
 
 
 class Unreadable(Exception):
@@ -43,14 +46,44 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _StorageKey:
+class StorageKey:
+    """One storage key; *period* is the storage period it was made for."""
+
     number: int
     name: bytes
     period: int
     cipher: Aead
 
 
-class Keyring:
+class Unsealing:
+    """Storage keys, to open with and for nothing else."""
+
+    def __init__(self, keys: Iterable[StorageKey]) -> None:
+        self._keys = {key.name: key for key in keys}
+
+    def known(self, wrapped: bytes) -> bool:
+        """Whether the storage key under which a key is wrapped is here."""
+        return wrapped[:NAME] in self._keys
+
+    def open(self, place: bytes, bound: bytes, wrapped: bytes, sealed: bytes) -> bytes:
+        """The record; raises :class:`Unreadable`."""
+        try:
+            return Aead(self._unwrap(place, wrapped)).open(ONCE, sealed, place + bound)
+        except Forged:
+            raise Unreadable from None
+
+    def _unwrap(self, place: bytes, wrapped: bytes) -> bytes:
+        storage = self._keys.get(wrapped[:NAME])
+        if storage is None or len(wrapped) != WRAPPED:
+            raise Unreadable
+        nonce, sealed = wrapped[NAME : NAME + NONCE], wrapped[NAME + NONCE :]
+        try:
+            return storage.cipher.open(nonce, sealed, place)
+        except Forged:
+            raise Unreadable from None
+
+
+class Keyring(Unsealing):
     """The storage keys in *store*; used by one thread.
 
     Opening it makes the first key, of *period*, when there is none, and raises
@@ -64,10 +97,10 @@ class Keyring:
         self._drawn = b""
         self._at = 0
         store.open()
-        for unfinished in store.folder.glob(".storage-*.key.*"):
+        for unfinished in store.folder.glob(UNFINISHED):
             private.erase(unfinished)
-        keys = [_read(path) for path in store.folder.glob("storage-*.key")]
-        self._keys = {key.name: key for key in keys}
+        keys = [read_key(path) for path in store.folder.glob(FILES)]
+        super().__init__(keys)
         if keys:
             self._newest = max(keys, key=lambda key: key.number)
         else:
@@ -96,10 +129,10 @@ class Keyring:
                 private.erase(self._path(key.number))
                 del self._keys[key.name]
 
-    def _make(self, number: int, period: int) -> _StorageKey:
+    def _make(self, number: int, period: int) -> StorageKey:
         name, secret = self._random.octets(NAME), self._random.octets(KEY)
         private.write(self._path(number), FILE.pack(MAGIC, number, name, period, secret))
-        made = self._keys[name] = _StorageKey(number, name, period, Aead(secret))
+        made = self._keys[name] = StorageKey(number, name, period, Aead(secret))
         return made
 
     def _path(self, number: int) -> Path:
@@ -117,20 +150,9 @@ class Keyring:
         sealed = Aead(key).seal(ONCE, record, place + bound)
         return self._wrap(place, key, nonce), sealed
 
-    def open(self, place: bytes, bound: bytes, wrapped: bytes, sealed: bytes) -> bytes:
-        """The record; raises :class:`Unreadable`."""
-        try:
-            return Aead(self._unwrap(place, wrapped)).open(ONCE, sealed, place + bound)
-        except Forged:
-            raise Unreadable from None
-
     def newest(self, wrapped: bytes) -> bool:
         """Whether a key is wrapped under the newest storage key."""
         return wrapped[:NAME] == self._newest.name
-
-    def known(self, wrapped: bytes) -> bool:
-        """Whether the storage key under which a key is wrapped is here."""
-        return wrapped[:NAME] in self._keys
 
     def rewrap(self, place: bytes, wrapped: bytes) -> bytes:
         """The same key under the newest storage key; raises :class:`Unreadable`."""
@@ -140,21 +162,16 @@ class Keyring:
         newest = self._newest
         return newest.name + nonce + newest.cipher.seal(nonce, key, place)
 
-    def _unwrap(self, place: bytes, wrapped: bytes) -> bytes:
-        storage = self._keys.get(wrapped[:NAME])
-        if storage is None or len(wrapped) != WRAPPED:
-            raise Unreadable
-        nonce, sealed = wrapped[NAME : NAME + NONCE], wrapped[NAME + NONCE :]
-        try:
-            return storage.cipher.open(nonce, sealed, place)
-        except Forged:
-            raise Unreadable from None
 
+def read_key(path: Path) -> StorageKey:
+    """The storage key in a file.
 
-def _read(path: Path) -> _StorageKey:
+    Raises :class:`~mixminion.disk.errors.KeyDamaged` and what
+    :func:`mixminion.disk.private.read` does.
+    """
     octets = private.read(path)
     if len(octets) == FILE.size:
         magic, number, name, period, secret = FILE.unpack(octets)
         if magic == MAGIC and path.stem == f"storage-{number}":
-            return _StorageKey(number, name, period, Aead(secret))
+            return StorageKey(number, name, period, Aead(secret))
     raise KeyDamaged(path=path)

@@ -15,7 +15,15 @@ from pathlib import Path
 import lmdb
 
 from mixminion.disk import private
-from mixminion.store.environment import FORMAT, FORMAT_KEY, META, found_format, open_environment
+from mixminion.store.environment import (
+    FORMAT,
+    FORMAT_KEY,
+    META,
+    START_KEY,
+    found_format,
+    number_of,
+    open_environment,
+)
 from mixminion.store.errors import StoreDamaged
 from mixminion.store.findings import (
     Finding,
@@ -31,9 +39,8 @@ from mixminion.store.keyring import Keyring
 from mixminion.store.shelf import Shelf
 from mixminion.store.transaction import Databases
 from mixminion.store.upgrade import upgrade
-from mixminion.store.witness import Witness
+from mixminion.store.witness import Noted, Witness
 
-START = b"start"
 FIRST = 1  #: the number in the descriptor of a server that never ran
 BROKEN = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.BadTxnError, lmdb.BadValsizeError)
 
@@ -86,15 +93,16 @@ def _start(
         commits = environment.info()["last_txnid"]
         with environment.begin(write=True) as txn:
             meta = environment.open_db(META, txn=txn)
-            before = int(txn.get(START, db=meta, default=b"0"))
-            findings = found or [*_compared(path, known, before, commits, witness, published)]
+            before = number_of(path, "start", txn.get(START_KEY, db=meta))
+            noted = witness.noted
+            findings = found or [*compare(path, known, before, commits, noted, published)]
             databases = Databases(environment, txn)
             lost = [
                 Shelf(txn, pair, keyring).forget_unreadable()
                 for pair in (databases.incoming, databases.pool)
             ]
-            number = max(before, witness.start, published, FIRST) + 1
-            txn.put(START, b"%d" % number, db=meta)
+            number = max(before, noted.start, published, FIRST) + 1
+            txn.put(START_KEY, b"%d" % number, db=meta)
             txn.put(FORMAT_KEY, b"%d" % FORMAT, db=meta)
     except BaseException as error:
         environment.close()
@@ -108,22 +116,23 @@ def _start(
     return environment, Started(number, tuple(findings))
 
 
-def _compared(
-    path: Path, known: int, before: int, commits: int, witness: Witness, published: int
+def compare(
+    path: Path, known: int, before: int, commits: int, noted: Noted, published: int
 ) -> Iterator[Finding]:
-    """What the store's numbers say beside those that are known elsewhere."""
+    """What the store's numbers say beside those that are known elsewhere: *known* is its format,
+    *before* the number of its newest start, *published* that in the descriptor."""
     if not known:
-        if witness.start or witness.commits:
+        if noted.start or noted.commits:
             yield StoreMissing(path=path)
         elif published > FIRST:
-            yield KeysMissing(keys=witness.keys.folder, kind=witness.keys.kind)
-    elif before < witness.start or commits < witness.commits:
+            yield KeysMissing(keys=noted.keys.folder, kind=noted.keys.kind)
+    elif before < noted.start or commits < noted.commits:
         yield StorePutBack(path=path)
-    elif witness.start and before > witness.start + 1:
-        yield KeysPutBack(keys=witness.keys.folder)
-    elif not witness.start and (before > FIRST + 1 or published > FIRST):
-        yield KeysMissing(keys=witness.keys.folder, kind=witness.keys.kind)
-    elif published > max(before, witness.start, FIRST):
+    elif noted.start and before > noted.start + 1:
+        yield KeysPutBack(keys=noted.keys.folder)
+    elif not noted.start and (before > FIRST + 1 or published > FIRST):
+        yield KeysMissing(keys=noted.keys.folder, kind=noted.keys.kind)
+    elif published > max(before, noted.start, FIRST):
         yield Restored()
 
 

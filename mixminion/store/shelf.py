@@ -35,7 +35,10 @@ class Pair:
 
 
 class Shelf:
-    """``damaged`` counts records that could not be opened, and were removed."""
+    """``damaged`` counts records that could not be opened, and were removed.
+
+    A key of another length than an id's is none of ours, and stays where it is.
+    """
 
     def __init__(self, txn: lmdb.Transaction[bytes], pair: Pair, keyring: Keyring) -> None:
         self._txn = txn
@@ -53,12 +56,16 @@ class Shelf:
         """Seal and keep *record*; with *append* its id is larger than all others'."""
         key = record_id.to_bytes(ID)
         wrapped, sealed = self._keyring.seal(self._name + key, bound, record)
+        for octets, database in ((wrapped + bound, self._index), (sealed, self._records)):
+            if not self._put(key, octets, database, append):
+                raise StoreError(problem="a record's id is taken")
+
+    def _put(self, key: bytes, octets: bytes, database: lmdb._Database, append: bool) -> bool:
         put = self._txn.put
-        if not (
-            put(key, wrapped + bound, overwrite=False, append=append, db=self._index)
-            and put(key, sealed, overwrite=False, append=append, db=self._records)
-        ):
-            raise StoreError(problem="a record's id is taken")
+        if append and put(key, octets, overwrite=False, append=True, db=database):
+            return True
+        # a key that is none of ours may be larger than all ids
+        return put(key, octets, overwrite=False, db=database)
 
     def read(self, record_id: int) -> bytes | None:
         """The record; None when there is none, or none that opens.
@@ -91,12 +98,16 @@ class Shelf:
     def entries(self) -> Iterator[tuple[int, bytes]]:
         """Every record's id and what it is bound to, in the order of the ids."""
         for key, entry in self._txn.cursor(db=self._index):
-            yield int.from_bytes(key), entry[WRAPPED:]
+            if len(key) == ID:
+                yield int.from_bytes(key), entry[WRAPPED:]
 
     def last(self) -> int:
         """The largest id, 0 when there is none."""
         cursor = self._txn.cursor(db=self._index)
-        return int.from_bytes(cursor.key()) if cursor.last() else 0
+        found = cursor.last()
+        while found and len(cursor.key()) != ID:
+            found = cursor.prev()
+        return int.from_bytes(cursor.key()) if found else 0
 
     def rewrap(self, start: int, count: int) -> int | None:
         """Bring at most *count* keys from the id *start* on under the newest storage key; the
@@ -105,6 +116,9 @@ class Shelf:
         found = cursor.set_range(start.to_bytes(ID))
         while found and count:
             key, entry = cursor.item()
+            if len(key) != ID:
+                found = cursor.next()
+                continue
             if not self._keyring.newest(entry):
                 try:
                     wrapped = self._keyring.rewrap(self._name + key, entry[:WRAPPED])
@@ -115,14 +129,14 @@ class Shelf:
                     cursor.put(key, wrapped + entry[WRAPPED:])
             count -= 1
             found = key != LAST and cursor.set_range((int.from_bytes(key) + 1).to_bytes(ID))
-        return int.from_bytes(cursor.key()) if found else None
+        return int.from_bytes(cursor.key()[:ID].ljust(ID, b"\0")) if found else None
 
     def forget_unreadable(self) -> int:
         """Remove the records whose storage key is gone; how many there were."""
         lost = [
             int.from_bytes(key)
             for key, entry in self._txn.cursor(db=self._index)
-            if not self._keyring.known(entry)
+            if len(key) == ID and not self._keyring.known(entry)
         ]
         for record_id in lost:
             self.delete(record_id)

@@ -6,6 +6,7 @@ any other exception means that the whole transaction must end.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import lmdb
@@ -33,10 +34,23 @@ TAGS = b"tags/1/"
 ID_MAX = 2**63 - 1
 REWRAPPED = 256  #: keys that one transaction brings under a new storage key: about a millisecond
 
+_TAGS_NAME = re.compile(re.escape(TAGS) + rb"([0-9a-f]{16})")
+
 Place = tuple[bytes, int]
 """How far a change of storage keys has come: a shelf's name, and the id to go on from."""
 
 START: Place = (INCOMING, 0)
+
+
+def tags_name(key: int) -> bytes:
+    """The sub-database with the tags of a packet key.  LMDB's names are C strings: hence hex."""
+    return TAGS + b"%016x" % key
+
+
+def tags_key(name: bytes) -> int | None:
+    """The packet key whose tags a sub-database has; None when it is another one."""
+    found = _TAGS_NAME.fullmatch(name)
+    return None if found is None else int(found[1], 16)
 
 
 class Databases:
@@ -51,15 +65,15 @@ class Databases:
         self.incoming = Pair.open(INCOMING, environment, txn)
         self.pool = Pair.open(POOL, environment, txn)
         self.tags = {
-            int(name[len(TAGS) :], 16): environment.open_db(name, txn=txn)
+            key: environment.open_db(name, txn=txn)
             for name in environment.dbs(txn)
-            if name.startswith(TAGS)
+            if (key := tags_key(name)) is not None
         }
 
     def tags_of(self, key: int, txn: lmdb.Transaction[bytes]) -> lmdb._Database:
-        """The tags of a packet key.  LMDB's names are C strings: hence the key in hex."""
+        """The tags of a packet key."""
         if key not in self.tags:
-            name = TAGS + b"%016x" % key
+            name = tags_name(key)
             self.tags[key] = self._environment.open_db(name, txn=txn)
         return self.tags[key]
 

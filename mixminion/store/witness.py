@@ -11,12 +11,33 @@ from __future__ import annotations
 import mmap
 import struct
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from mixminion.disk import private
 from mixminion.disk.keystore import KeyStore
 
 COMMITS = struct.Struct(">Q")
+COMMITS_FILE = "commits"
+START_FILE = "start"
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What the two files in *keys* said at one moment."""
+
+    keys: KeyStore
+    start: int
+    commits: int
+
+    @classmethod
+    def read(cls, keys: KeyStore) -> Self:
+        """What they say, without a change to them.  Raises
+        :class:`~mixminion.disk.errors.PrivateFileError`."""
+        octets = _read(keys.folder / COMMITS_FILE)
+        commits = COMMITS.unpack(octets)[0] if len(octets) == COMMITS.size else 0
+        return cls(keys, _start(keys), commits)
 
 
 class Witness:
@@ -24,20 +45,16 @@ class Witness:
 
     def __init__(self, keys: KeyStore) -> None:
         self.keys = keys
-        self._start = keys.folder / "start"
-        self._map = _mapped(keys.folder / "commits")
+        self._map = _mapped(keys.folder / COMMITS_FILE)
 
     @property
     def start(self) -> int:
         """The number of the newest start."""
-        with suppress(FileNotFoundError):
-            text = private.read(self._start).strip()
-            return int(text) if text.isdigit() else 0
-        return 0
+        return _start(self.keys)
 
     @start.setter
     def start(self, number: int) -> None:
-        private.write(self._start, b"%d\n" % number)
+        private.write(self.keys.folder / START_FILE, b"%d\n" % number)
 
     @property
     def commits(self) -> int:
@@ -49,18 +66,31 @@ class Witness:
     def commits(self, number: int) -> None:
         COMMITS.pack_into(self._map, 0, number)
 
+    @property
+    def noted(self) -> Noted:
+        """Both as they are now."""
+        return Noted(self.keys, self.start, self.commits)
+
     def close(self) -> None:
         """Have the file on disk, and let go of it."""
         self._map.flush()
         self._map.close()
 
 
+def _start(keys: KeyStore) -> int:
+    text = _read(keys.folder / START_FILE).strip()
+    return int(text) if text.isdigit() else 0
+
+
+def _read(path: Path) -> bytes:
+    """A file's octets, none when it is not there."""
+    with suppress(FileNotFoundError):
+        return private.read(path)
+    return b""
+
+
 def _mapped(path: Path) -> mmap.mmap:
-    try:
-        known = len(private.read(path)) == COMMITS.size
-    except FileNotFoundError:
-        known = False
-    if not known:
+    if len(_read(path)) != COMMITS.size:
         private.write(path, bytes(COMMITS.size))
     with open(path, "r+b") as file:
         return mmap.mmap(file.fileno(), COMMITS.size)

@@ -6,10 +6,14 @@ import os
 import shutil
 
 import lmdb
+from twisted.internet.defer import Deferred
 
 from mixminion.disk.keystore import KeyStore, Kind
 from mixminion.errors import render
-from mixminion.store import Started, Store
+from mixminion.store import Started, Step, Store
+from mixminion.store.environment import DATABASES_MAX
+from mixminion.store.pages import is_cut_short
+from mixminion.store.room import PAGE
 from tests.store.cases import MAP, PACKET, StoreCase
 
 
@@ -100,6 +104,34 @@ class QuietTests(StartCase):
             self.assertEqual(noted, environment.info()["last_txnid"])
         self.results([store.barrier()])
         self.assertEqual(int.from_bytes((self.folder / "keys" / "commits").read_bytes()), noted)
+
+    def test_last_pages_are_free(self):
+        """LMDB may leave out free pages at the end of its file: nothing is lost with them."""
+        store = self.open(published=self.published)
+        kept = self.result(store.take_in(b"packet"))
+        taken = self.results([store.take_in(bytes(PACKET)) for _ in range(40)])
+        self.result(store.unwrapped([Step(number) for number in taken]))
+        for _ in range(6):  # so that the pages in use are those at the beginning
+            self.pooled(store)
+        self.published = store.started.number
+        self.result(store.close())
+        data = self.path / "data.mdb"
+        whole = data.read_bytes()
+        end = len(whole)
+        while not self.cut_short(end - PAGE):
+            end -= PAGE
+        self.assertLess(end, len(whole) - 50 * PAGE)
+        data.write_bytes(whole[:end])
+        store = self.open(published=self.published)
+        self.assertEqual(store.started.findings, ())
+        self.assertEqual(self.result(store.waiting()).incoming, [kept])
+        self.assertEqual(self.result(store.read_incoming([kept])), [b"packet"])
+
+    def cut_short(self, end: int) -> bool:
+        """Whether the file loses something when it ends there."""
+        os.truncate(self.path / "data.mdb", end)
+        with open(self.path / "data.mdb", "rb") as file:
+            return is_cut_short(file.fileno(), DATABASES_MAX)
 
 
 class DoubtTests(StartCase):
@@ -202,12 +234,13 @@ class DoubtTests(StartCase):
 
     def test_format_is_no_number(self):
         """A store whose meta data is junk."""
-        self.run_once()
-        with lmdb.open(str(self.path), max_dbs=8) as environment:
-            meta = environment.open_db(b"meta")
-            with environment.begin(write=True) as txn:
-                txn.put(b"format", b"two", db=meta)
-        self.found("store-set-aside")
+        for key in (b"format", b"start"):
+            self.run_once()
+            with lmdb.open(str(self.path), max_dbs=8) as environment:
+                meta = environment.open_db(b"meta")
+                with environment.begin(write=True) as txn:
+                    txn.put(key, b"two", db=meta)
+            self.found("store-set-aside")
 
 
 class KeysGoneTests(StartCase):
@@ -304,3 +337,32 @@ class DamagedRecordTests(StartCase):
         [entry] = self.result(store.waiting()).pooled
         self.assertEqual(entry.due_ms, 99)
         self.assertEqual(self.result(store.read([entry.id])), [None])
+
+
+class ForeignTests(StartCase):
+    """What somebody else wrote into the store harms nothing of ours."""
+
+    def test_foreign(self):
+        """Keys that are no ids, a sub-database that is none of ours: left where they are, and
+        all that is done with a store goes on around them."""
+        self.run_once()
+        environment = lmdb.open(str(self.path), max_dbs=8, map_size=MAP)
+        with environment, environment.begin(write=True) as txn:
+            for name in (b"incoming-index/2", b"pool-index/2"):
+                database = environment.open_db(name, txn=txn)
+                for key in (b"\x01", b"\xff" * 9, bytes(9)):
+                    txn.put(key, bytes(200), db=database)
+            environment.open_db(b"tags/1/none", txn=txn)
+        store = self.open(published=self.published)
+        self.assertEqual(store.started.findings, ())
+        incoming = self.result(store.take_in(b"packet"))
+        waiting = self.result(store.waiting())
+        self.assertEqual((waiting.incoming, len(waiting.pooled)), ([incoming], 3))
+        self.assertEqual(self.result(store.read_incoming([incoming])), [b"packet"])
+        renewed = Deferred.fromCoroutine(store.renew_storage_key(2))
+        for _ in range(20):
+            self.clock.advance(0)
+        self.assertTrue(self.successResultOf(renewed))
+        records = self.result(store.read([entry.id for entry in waiting.pooled]))
+        self.assertNotIn(None, records)
+        self.assertEqual(len([*self.keys.folder.glob("storage-*")]), 1)
