@@ -5,6 +5,8 @@ What of an event is written, :mod:`mixminion.app.silence` says.
 
 from __future__ import annotations
 
+# mypy: allow-untyped-calls
+# (twisted.python.logfile has few annotations)
 import sys
 from pathlib import Path
 from typing import IO, Any, cast
@@ -18,6 +20,7 @@ from twisted.logger import (
     LogLevelFilterPredicate,
 )
 from twisted.python.logfile import LogFile
+from typing_extensions import override
 from zope.interface import implementer
 
 from mixminion.app import silence
@@ -38,7 +41,7 @@ class Log:
         self, file: Path, *, level: str, max_size: int, keep: int, foreground: bool
     ) -> None:
         private.make_folder(file.parent)
-        self._file = LogFile(
+        self._file = _File(
             file.name,
             str(file.parent),
             rotateLength=max_size,
@@ -55,3 +58,27 @@ class Log:
     def __call__(self, event: LogEvent) -> None:
         for observer in self._observers:
             observer(event)
+
+
+class _File(LogFile):
+    """A log file whose disk may be full for a while: what it does not take is counted, and said
+    once it takes lines again.  A server that cannot write its log goes on."""
+
+    _lost = 0
+
+    @override
+    def write(self, data: Any) -> None:
+        """One event."""
+        lost = f"({self._lost} events could not be written here.)\n" if self._lost else ""
+        try:
+            if self._file.closed:  # set aside, when there was no room for the next
+                self._openFile()
+            super().write(lost + data)
+        except OSError:
+            self._lost += 1
+        else:
+            self._lost = 0
+
+    @override
+    def flush(self) -> None:
+        """It is not buffered."""

@@ -20,8 +20,6 @@ from mixminion.control.errors import NoAnswer, NotRunning, RemoteError
 from mixminion.disk import lock, private
 from mixminion.disk.errors import HomeInUse
 
-PIDFILE = "twistd.pid"
-
 
 @click.command()
 @server_option
@@ -35,10 +33,7 @@ def command(path: Path, foreground: bool, timeout: float) -> int:
     home, control, log = configuration.places(config)
     if (pid := lock.holder(home)) is not None:
         raise HomeInUse(home=home, pid=pid or "(unknown)")
-    private.check_above(home / PIDFILE)
-    # Nobody holds the home, so a pid file is what a killed server left, and twistd would take
-    # whoever has that number now for the server.
-    (home / PIDFILE).unlink(missing_ok=True)
+    private.check_above(home)
     arguments = _twistd(path, home, foreground)
     if foreground:
         os.execv(arguments[0], arguments)
@@ -63,7 +58,8 @@ def command(path: Path, foreground: bool, timeout: float) -> int:
 def _twistd(path: Path, home: Path, foreground: bool) -> list[str]:
     # -P: no module from whatever folder this was called in
     python = [sys.executable, "-P", "-c", "from twisted.scripts.twistd import run; run()"]
-    twistd = ["--rundir", str(home), "--pidfile", str(home / PIDFILE), "--umask", "077"]
+    # No pid file: the lock names the process, and needs no room that a full disk does not have.
+    twistd = ["--rundir", str(home), "--pidfile=", "--umask", "077"]
     stay = ["--nodaemon"] if foreground else []
     return [*python, *twistd, *stay, "mixminion", "--config", str(path)]
 

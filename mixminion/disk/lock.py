@@ -14,6 +14,8 @@ from mixminion.disk import private
 from mixminion.disk.errors import HomeInUse, WriteFailed
 
 _NAME = "lock"
+WIDTH = 21
+"""Octets of the file: a pid in decimal, blanks, a line feed."""
 
 
 class HomeLock:
@@ -45,17 +47,26 @@ class HomeLock:
         self.note_pid()
 
     def note_pid(self) -> None:
-        """Write down the pid of this process; again after a fork."""
-        if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
+        """Write down the pid of this process; again after a fork.
+
+        Raises :class:`WriteFailed`, on a full disk only where nobody has held the home before.
+        """
+        self._write(b"%d" % os.getpid())
 
     def release(self) -> None:
         """Let go; the file stays, since somebody may wait on it."""
         if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)
+            self._write(b"")
             os.close(self._descriptor)
             self._descriptor = None
+
+    def _write(self, text: bytes) -> None:
+        """In place and as long as ever: what a shorter one gave back another may take."""
+        if self._descriptor is not None:
+            try:
+                os.pwrite(self._descriptor, text.ljust(WIDTH - 1) + b"\n", 0)
+            except OSError as error:
+                raise WriteFailed(path=self._home / _NAME, reason=error.strerror) from error
 
 
 def holder(home: Path) -> int | None:
@@ -78,5 +89,5 @@ def holder(home: Path) -> int | None:
 
 
 def _pid(descriptor: int) -> int | None:
-    text = os.pread(descriptor, 32, 0).strip()
+    text = os.pread(descriptor, WIDTH, 0).strip()
     return int(text) if text.isdigit() else None

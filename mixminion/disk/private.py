@@ -43,6 +43,24 @@ def write(path: Path, octets: bytes) -> None:
         raise WriteFailed(path=path, reason=error.strerror) from error
 
 
+def overwrite(path: Path, octets: bytes) -> None:
+    """As :func:`write`; but a file that is as long already is written in its place, which takes
+    no room on a full disk.  For some octets that a disk writes at once, a sector's.  Raises
+    :class:`WriteFailed`.
+    """
+    try:
+        if path.stat().st_size == len(octets):
+            with open(path, "r+b", buffering=0) as file:
+                file.write(octets)
+                os.fsync(file.fileno())
+            return
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise WriteFailed(path=path, reason=error.strerror) from error
+    write(path, octets)
+
+
 def erase(path: Path) -> None:
     """Overwrite a file and remove it, on disk when this returns; none there is no error.
 

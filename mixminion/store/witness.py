@@ -21,6 +21,7 @@ from mixminion.disk.keystore import KeyStore
 COMMITS = struct.Struct(">Q")
 COMMITS_FILE = "commits"
 START_FILE = "start"
+START = b"%020d\n"  # as long as any other: it takes no room to write the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Witness:
 
     @start.setter
     def start(self, number: int) -> None:
-        private.write(self.keys.folder / START_FILE, b"%d\n" % number)
+        private.overwrite(self.keys.folder / START_FILE, START % number)
 
     @property
     def commits(self) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 from twisted.logger import Logger
+from twisted.python.logfile import BaseLogFile, LogFile
 
 from mixminion.app.logs import Log
 from mixminion.testing.cases import SyncTestCase
@@ -56,3 +59,28 @@ class LogTests(SyncTestCase):
         self.log().info("second")
         lines = self.file.read_text().splitlines()
         self.assertEqual([line.rpartition(" ")[2] for line in lines], ["first", "second"])
+
+    def test_full_disk(self):
+        """What cannot be written does no harm and is counted; the log goes on afterwards."""
+        log = self.log()
+        log.info("first")
+        with patch.object(BaseLogFile, "write", side_effect=OSError(errno.ENOSPC, "full")):
+            log.info("lost")
+            log.info("lost")
+        log.info("second")
+        log.info("third")
+        text = self.file.read_text()
+        self.assertNotIn("lost\n", text)
+        self.assertEqual(text.count("(2 events could not be written here.)"), 1)
+        self.assertIn("second\n", text)
+
+    def test_no_room_for_the_next_file(self):
+        """A file that was set aside when there was no room for the next: the log goes on too."""
+        log = self.log(max_size=100)
+        log.info("x" * 100)
+        with patch.object(LogFile, "_openFile", side_effect=OSError(errno.ENOSPC, "full")):
+            log.info("lost")
+            log.info("lost")
+        log.info("lost")
+        log.info("later")
+        self.assertIn("later\n", self.file.read_text())

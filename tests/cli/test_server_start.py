@@ -96,16 +96,16 @@ class StartTests(SyncTestCase):
             self.assertFalse((self.home / "twistd.pid").exists())
 
     def test_after_a_kill(self):
-        """kill -9 leaves a pid file and a socket that do not keep it from starting, even when
-        the pid is somebody else's by now."""
+        """kill -9 leaves a pid and a socket that do not keep it from starting, even when the pid
+        is somebody else's by now."""
         self.make()
         self.assertEqual(self.server("start").returncode, 0)
         pid = lock.holder(self.home)
         assert pid
         os.kill(pid, signal.SIGKILL)
         self.assertTrue(wait_until(lambda: lock.holder(self.home) is None, SECONDS))
-        self.assertTrue((self.home / "twistd.pid").exists())
-        (self.home / "twistd.pid").write_text(str(os.getpid()))
+        self.assertEqual((self.home / "lock").read_text().strip(), str(pid))
+        (self.home / "lock").write_text(str(os.getpid()))
         again = self.server("start")
         self.assertEqual(again.returncode, 0, again.stderr)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 from mixminion.store.room import RESERVE, STRIDE, Room, footprint
 from mixminion.testing.cases import SyncTestCase
@@ -38,6 +40,24 @@ class RoomTests(SyncTestCase):
         self.assertEqual(room.limit(), 8 * MIB - RESERVE)
         self.assertGreater(room.left(MIB), 0)
         self.assertLessEqual(room.left(5 * MIB), 0)
+
+    def test_allocated(self):
+        """What may be taken in has its place, and the reserve: holes of the file are filled."""
+        os.truncate(self.path, 0)
+        os.truncate(self.path, MIB)
+        room = Room(self.path, 64 * MIB, 0)
+        self.assertEqual(room.left(MIB), STRIDE)
+        found = self.path.stat()
+        self.assertGreaterEqual(found.st_blocks * 512, found.st_size)
+        self.assertGreaterEqual(found.st_size, MIB + STRIDE + RESERVE)
+        self.assertEqual(Room(self.path, 16 * MIB, 0).left(MIB), 11 * MIB)
+
+    def test_disk_gives_nothing(self):
+        """When the file system has less than it said, what the file has counts."""
+        room = Room(self.path, 1000 * MIB, 0)
+        with patch.object(os, "posix_fallocate", side_effect=OSError(errno.ENOSPC, "full")):
+            self.assertEqual(room.left(MIB), 3 * MIB)
+            self.assertLessEqual(room.left(5 * MIB), 0)
 
     def test_measured_again(self):
         """However much room there is, it is measured again after a stride."""

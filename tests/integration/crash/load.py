@@ -80,6 +80,7 @@ class Feed:
     def refused(self, key: int, refusal: Refusal) -> None:
         """Not now."""
         self._waiting.append(self._flying.pop(key))
+        self._later()
 
     def lost(self, unacknowledged: list[int], error: object) -> None:
         """All over again."""
@@ -145,20 +146,21 @@ class Load:
         self.built = 0
         self.feeds = {server.nickname: Feed(reactor, view, server) for server in view.servers}
 
-    async def top_up(self, nickname: str, wanted: int) -> None:
-        """Have at least so many packets for a server that it has not acknowledged."""
+    async def top_up(self, nickname: str, wanted: int, path: str | None = None) -> None:
+        """Have at least so many packets for a server that it has not acknowledged, over *path*
+        or over three others."""
         feed = self.feeds[nickname]
         while len(feed) < wanted:
             for _ in range(CHUNK):
-                self._add(nickname)
+                self._add(nickname, path or f"{nickname},*3")
             await deferLater(self._reactor, 0)
 
-    def _add(self, nickname: str) -> None:
+    def _add(self, nickname: str, path: str) -> None:
         text = b"load-%d" % self.built
         self.built += 1
         to = addresses.parse("bob@example.test")
         content = compose.from_text(to, text).content
-        letter = Letter(to.exit, to.recipients, content, f"{nickname},*3")
+        letter = Letter(to.exit, to.recipients, content, path)
         made = packets.make(self._view, letter, self._reactor.seconds(), self._random)
         self.feeds[nickname].add(text, made.packet.octets)
 
