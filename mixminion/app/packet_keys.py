@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mixminion.crypto import kdf
+from mixminion.directory.view import View
 from mixminion.disk import sealed
 from mixminion.disk.sealed import NoPassphrase, UnknownSeal, WrongPassphrase
 from mixminion.errors import OperatorError
@@ -19,6 +20,7 @@ from mixminion.mix import batches
 from mixminion.mix.keys import DamagedKey
 from mixminion.mix.unwrapping import settings
 from mixminion.mix.workers import command
+from mixminion.sphinx import suites
 from mixminion.sphinx.geometry import Geometry
 
 KNOWN: dict[str, type[OperatorError]] = {
@@ -31,6 +33,12 @@ class NoPacketKeys(OperatorError):
 
     code = "no-packet-keys"
     sentence = "The packet keys in {folder} could not be used ({reason})."
+
+
+def geometry_of(view: View) -> Geometry:
+    """The sizes of a network's packets."""
+    sizes = view.geometry
+    return Geometry(suites.by_name(sizes.suite), sizes.hops, sizes.commands, sizes.packet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +64,19 @@ class PacketKeyFolder:
         if self.passphrase is not None:
             self._ask(batches.CHECK, b"")
             return
-        for path in self.folder.glob("packet-*.key"):
-            if sealed.is_protected(path):
-                raise NoPassphrase(path=path)
+        for path in self._protected():
+            raise NoPassphrase(path=path)
+
+    def look(self) -> int:
+        """Open every key without a passphrase; where some have one open none, and tell how many
+        have one.  Raises :class:`~mixminion.mix.keys.DamagedKey` and :class:`NoPacketKeys`."""
+        count = len(self._protected())
+        if not count:
+            self._ask(batches.CHECK, b"")
+        return count
+
+    def _protected(self) -> list[Path]:
+        return [path for path in self.folder.glob("packet-*.key") if sealed.is_protected(path)]
 
     def change(self, new: bytes | None) -> None:
         """Protect every key by *new*; raises as :meth:`check` does, before any is changed."""

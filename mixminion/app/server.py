@@ -35,7 +35,7 @@ from mixminion.app.configuration import FILE
 from mixminion.app.environment import exits, host_name
 from mixminion.app.init import ServerKeys, write_descriptor
 from mixminion.app.logs import Log
-from mixminion.app.packet_keys import PacketKeyFolder
+from mixminion.app.packet_keys import PacketKeyFolder, geometry_of
 from mixminion.app.process import harden, protection
 from mixminion.app.status import Health
 from mixminion.app.storage import Storage, published_start
@@ -75,8 +75,6 @@ from mixminion.mix.workers import WorkerProcesses
 from mixminion.net import listeners
 from mixminion.net.links import LinkCredentials
 from mixminion.net.listeners import Listener
-from mixminion.sphinx import suites
-from mixminion.sphinx.geometry import Geometry
 from mixminion.store import ThreadExecutor
 from mixminion.util import faults
 from mixminion.util.hostport import HostPort
@@ -216,7 +214,7 @@ class ServerService(Service):
     def _processes(
         self, credentials: LinkCredentials, keys: ServerKeys, view: View
     ) -> WorkerProcesses:
-        geometry, folder = _geometry(view), self._storage.keys.folder
+        geometry, folder = geometry_of(view), self._storage.keys.folder
         harden()
         source = self._config[ServerSection].passphrase
         secret = passphrase.given(source, "Passphrase of the packet keys: ")
@@ -266,7 +264,7 @@ class ServerService(Service):
     def _publish(self, public: Mapping[int, bytes]) -> None:
         """Make the descriptor anew: with these packet keys, and with the number of this start."""
         keys, now = ServerKeys(self._config.home), self._reactor.seconds()
-        geometry, start = _geometry(self.server.view), self._storage.start
+        geometry, start = geometry_of(self.server.view), self._storage.start
         try:
             write_descriptor(self._config, keys, geometry, public, start=start, now=now)
         except MixminionError as error:
@@ -396,11 +394,6 @@ def _credentials(keys: ServerKeys, reactor: Any) -> LinkCredentials:
     return LinkCredentials(
         keys.read_identity(), keys.read_signing(), private.read(keys.link_certificate), reactor
     )
-
-
-def _geometry(view: View) -> Geometry:
-    sizes = view.geometry
-    return Geometry(suites.by_name(sizes.suite), sizes.hops, sizes.commands, sizes.packet)
 
 
 def _directory(cache: DocumentCache, folder: Path, now: float) -> View:

@@ -16,6 +16,15 @@ FULL = 0.85
 """Of what the store takes in before it refuses."""
 
 
+def filling(used: int, limit: int) -> Iterator[str]:
+    """A sentence when a store is nearly full: *used* octets of *limit*."""
+    if used > FULL * limit:
+        yield (
+            f"The store is {100 * used // max(1, limit)} % full, and at 100 % packets are "
+            "refused: raise store-limit in [Server], or make room on the disk."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """What can go wrong with a server that runs.  Times are Unix seconds, sizes octets."""
@@ -45,11 +54,7 @@ class Health:
             )
         yield from self._signing(now)
         yield from self._directory(now)
-        if self.used > FULL * self.limit:
-            yield (
-                f"The store is {100 * self.used // max(1, self.limit)} % full, and at 100 % "
-                "packets are refused: raise store-limit in [Server], or make room on the disk."
-            )
+        yield from filling(self.used, self.limit)
         yield from dict.fromkeys(
             complaint for each in self.protections for complaint in each.complaints()
         )

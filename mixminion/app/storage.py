@@ -23,6 +23,7 @@ from mixminion.mix.periods import KeyPeriods
 from mixminion.mix.retirement import PacketKeysRetired, retire
 from mixminion.mix.storagecare import storage_period
 from mixminion.store import Executor, Store
+from mixminion.store.opening import FIRST
 
 log = Logger()
 
@@ -38,13 +39,18 @@ SWAPPABLE = (
 
 def published_start(descriptor: bytes) -> int:
     """The start number in a descriptor of our own; 1, a new server's, in one that is none."""
+    known = published(descriptor)
+    return FIRST if known is None else known.start
+
+
+def published(descriptor: bytes) -> Descriptor | None:
+    """A descriptor of our own, as it was published; None when it is none."""
     with suppress(PeerError):
         envelope = Envelope.decode(descriptor, PayloadType.DESCRIPTOR, limit=LIMIT)
-        known = documents.decode(
+        return documents.decode(
             Descriptor, envelope.payload, name=NAME, version=VERSION, limit=LIMIT
         )
-        return known.start
-    return 1
+    return None
 
 
 class Storage:

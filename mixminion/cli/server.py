@@ -14,6 +14,7 @@ COMMANDS = {
     "certify": "Make a new signing key with the identity key.",
     "change-passphrase": "Protect keys by another passphrase.",
     "check-config": "Check configuration, files and keys.",
+    "check-store": "Check the store of a server that does not run.",
     "dump-config": "Show every value, and where it comes from.",
 }
 

@@ -36,14 +36,22 @@ class KeyStore:
         Raises :class:`~mixminion.disk.errors.NotInMemory` for a key store in memory that is
         not, and what :mod:`mixminion.disk.private` finds.
         """
-        if self.kind is Kind.RAM:
-            found = memory.file_system(self.folder)
-            if found.name not in memory.IN_MEMORY:
-                raise NotInMemory(path=self.folder, kind=found.name)
+        self._check_kind()
         private.make_folder(self.folder)
+        private.check(self.folder)
+
+    def check(self) -> None:
+        """The same for a folder that is not made: :class:`FileNotFoundError` without one."""
+        self._check_kind()
         private.check(self.folder)
 
     @property
     def swappable(self) -> bool:
         """Whether keys in memory may be written to a disk after all, as far as can be told."""
         return self.kind is Kind.RAM and memory.swappable(self.folder)
+
+    def _check_kind(self) -> None:
+        if self.kind is Kind.RAM:
+            found = memory.file_system(self.folder)
+            if found.name not in memory.IN_MEMORY:
+                raise NotInMemory(path=self.folder, kind=found.name)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mixminion.disk import private
@@ -16,6 +18,7 @@ from mixminion.disk.errors import HomeInUse, WriteFailed
 _NAME = "lock"
 WIDTH = 21
 """Octets of the file: a pid in decimal, blanks, a line feed."""
+UNKNOWN = "(unknown)"  #: for the pid of a process that has not written it down
 
 
 class HomeLock:
@@ -37,9 +40,9 @@ class HomeLock:
             os.fchmod(descriptor, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            pid = _pid(descriptor)
+            pid = None if _shared(descriptor) else _pid(descriptor)  # who looks leaves no pid
             os.close(descriptor)
-            raise HomeInUse(home=self._home, pid=pid or "(unknown)") from error
+            raise HomeInUse(home=self._home, pid=pid or UNKNOWN) from error
         except OSError as error:
             os.close(descriptor)
             raise WriteFailed(path=path, reason=error.strerror) from error
@@ -69,6 +72,28 @@ class HomeLock:
                 raise WriteFailed(path=self._home / _NAME, reason=error.strerror) from error
 
 
+@contextmanager
+def undisturbed(home: Path) -> Iterator[None]:
+    """Nobody works in *home*, and nobody begins to; for who only looks, since nothing is written.
+
+    Raises :class:`HomeInUse` when somebody has it, at the end for a home that nobody ever had
+    and somebody took meanwhile.
+    """
+    try:
+        descriptor = os.open(home / _NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:  # it is made with the first lock, and nothing to hold until then
+        yield
+        if (pid := holder(home)) is not None:
+            raise HomeInUse(home=home, pid=pid or UNKNOWN) from None
+        return
+    try:
+        if not _shared(descriptor):
+            raise HomeInUse(home=home, pid=_pid(descriptor) or UNKNOWN)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def holder(home: Path) -> int | None:
     """The pid of the process that holds *home*, 0 when it is not known; None when nobody does.
 
@@ -79,13 +104,18 @@ def holder(home: Path) -> int | None:
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _pid(descriptor) or 0
-    else:
-        return None
+        return None if _shared(descriptor) else _pid(descriptor) or 0
     finally:
         os.close(descriptor)
+
+
+def _shared(descriptor: int) -> bool:
+    """Whether the lock could be shared: nobody has it, or others that share it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _pid(descriptor: int) -> int | None:

@@ -36,6 +36,18 @@ class DamagedKey(OperatorError):
     )
 
 
+def periods_in(folder: Path) -> list[int]:
+    """Of which periods there are keys, as the names of files say."""
+    names = (_OURS.fullmatch(path.name) for path in folder.iterdir())
+    return sorted(int(name["period"]) for name in names if name and not name["unfinished"])
+
+
+def unfinished_in(folder: Path) -> int:
+    """How many half written or half erased keys there are."""
+    names = (_OURS.fullmatch(path.name) for path in folder.iterdir())
+    return sum(bool(name and name["unfinished"]) for name in names)
+
+
 class PacketKeys:
     """The packet keys in *folder*: made, loaded once each, erased when their time is over.
 
@@ -78,22 +90,18 @@ class PacketKeys:
 
     def check(self) -> None:
         """Open every key; raises :class:`DamagedKey` and what :mod:`mixminion.disk.sealed` does."""
-        for period in self._periods():
+        for period in periods_in(self._folder):
             self._private(period)
 
     def change(self, new: Passphrase | None) -> None:
         """Protect every key by another passphrase; before the first all are opened once."""
-        paths = [self.path(period) for period in self._periods()]
+        paths = [self.path(period) for period in periods_in(self._folder)]
         for path in paths:
             sealed.read_either(path, PURPOSE, self.passphrase, new)
         for path in paths:
             octets = sealed.read_either(path, PURPOSE, self.passphrase, new)
             sealed.write(path, octets, PURPOSE, new)
         self.passphrase = new
-
-    def _periods(self) -> list[int]:
-        names = (_OURS.fullmatch(path.name) for path in self._folder.iterdir())
-        return sorted(int(name["period"]) for name in names if name and not name["unfinished"])
 
     def keep(self, periods: Iterable[int]) -> None:
         """Erase the keys of all other periods, here and on disk, and what a worker that was

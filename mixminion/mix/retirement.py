@@ -1,4 +1,4 @@
-"""Packet keys that nobody may use any more, because tags of theirs may be missing."""
+"""Packet keys without tags, which nobody may use any more, and tags without packet keys."""
 
 from __future__ import annotations
 
@@ -6,19 +6,47 @@ import re
 
 from mixminion.disk import private
 from mixminion.disk.keystore import KeyStore
-from mixminion.errors import OperatorError
+from mixminion.store.findings import Finding, Harmless, Remark
 
+_LOST = (
+    "packets on their way that were made for them are lost, and this server gets no others until"
+    " the directory lists its new keys."
+)
 _KEY = re.compile(r"\.?packet-(?P<period>[0-9]+)\.key(\..+)?")
 
 
-class PacketKeysRetired(OperatorError):
+class PacketKeysRetired(Finding):
     """Packet keys were erased before their time."""
 
+    doubtful = False
     code = "packet-keys-retired"
     sentence = (
         "So that no packet is taken twice, the packet keys used so far were erased ({count} of"
-        " them): packets on their way that were made for them are lost, and this server gets no"
-        " others until the directory lists its new keys."
+        f" them): {_LOST}"
+    )
+    ahead = (
+        "So that no packet is taken twice, the next start erases the packet keys used so far: "
+        + _LOST
+    )
+
+
+class PacketKeysGone(Remark):
+    """Packet keys that were used and are not here."""
+
+    code = "packet-keys-gone"
+    sentence = (
+        "Packet keys that have accepted packets are gone ({count} of them): packets on their way"
+        " that were made for them are lost; the next start makes new ones."
+    )
+
+
+class TagsLeft(Harmless):
+    """Keys go before their tags, and nothing more was done."""
+
+    code = "tags-left"
+    sentence = (
+        "Tags of packet keys that have been erased are left ({count} of these keys): the next start"
+        " forgets them."
     )
 
 

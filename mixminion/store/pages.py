@@ -24,7 +24,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 MAGIC = 0xBEEFC0DE
 VERSION = 1
@@ -45,6 +45,8 @@ _WORD = struct.Struct("@N")
 
 META = _PAGE.size + _META_HEAD.size + 2 * _TREE_RECORD.size + _META_TAIL.size
 SIZES = tuple(2**n for n in range(9, 17))  #: octets that a page may have
+UNKNOWN_KIND = "a sub-database is of an unknown kind"
+NOT_LMDB = "it is not an LMDB file"
 TOLD = 1024  #: pages between two calls of *progress*
 
 Progress = Callable[[int, int], object]
@@ -90,27 +92,56 @@ class Node:
     page: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Meta:
+    """What a meta page says."""
+
+    map_size: int
+    free: Tree
+    main: Tree
+    last: int
+    transaction: int
+
+    @classmethod
+    def read(cls, octets: bytes) -> Self:
+        """Raises :class:`NoPages`."""
+        at = _PAGE.size
+        if len(octets) < META or not _PAGE.unpack_from(octets)[2] & _META:
+            raise NoPages(NOT_LMDB)
+        magic, version, _, map_size = _META_HEAD.unpack_from(octets, at)
+        if (magic, version) != (MAGIC, VERSION):
+            raise NoPages(NOT_LMDB)
+        at += _META_HEAD.size
+        free = Tree(*_TREE_RECORD.unpack_from(octets, at))
+        main = Tree(*_TREE_RECORD.unpack_from(octets, at + _TREE_RECORD.size))
+        last, transaction = _META_TAIL.unpack_from(octets, at + 2 * _TREE_RECORD.size)
+        return cls(map_size, free, main, last, transaction)
+
+
 class Pages:
     """The file behind *descriptor*, which stays the caller's.  One bit is kept for each page.
 
-    Making one reads the two meta pages.  Raises :class:`NoPages`.
+    Making one reads the two meta pages.  Raises :class:`NoPages` and :class:`DamagedPage`.
     """
 
     def __init__(self, descriptor: int, progress: Progress = lambda done, of: None) -> None:
         self._descriptor = descriptor
         self._progress = progress
         size = os.fstat(descriptor).st_size
-        first = _meta(os.pread(descriptor, META, 0))
-        self.page_size = first[1].pad
+        first = _Meta.read(os.pread(descriptor, META, 0))
+        self.page_size = first.free.pad
         if self.page_size not in SIZES:
-            raise NoPages("it is not an LMDB file")
-        second = _meta(os.pread(descriptor, META, self.page_size))
-        self.transaction, self._free, self._main, last = max(first, second, key=lambda m: m[0])
-        if self._free.pad != self.page_size:
-            raise NoPages("it is not an LMDB file")
-        self.count = last + 1  #: pages, the two meta pages included
+            raise NoPages(NOT_LMDB)
+        second = _Meta.read(os.pread(descriptor, META, self.page_size))
+        self._meta = max(first, second, key=lambda meta: meta.transaction)
+        self.transaction = self._meta.transaction
+        self.count = self._meta.last + 1  #: pages, the two meta pages included
+        if self._meta.free.pad != self.page_size:
+            raise NoPages(NOT_LMDB)
+        if self.count * self.page_size > self._meta.map_size:
+            raise DamagedPage("the last page is outside the map")
         self._there = size // self.page_size
-        self._seen = bytearray(self.count // 8 + 1)
+        self._seen = bytearray(self._there // 8 + 1)
         self._looked_at = 0
         self._mark(0, 2)
 
@@ -125,12 +156,14 @@ class Pages:
     def trees(self, most: int) -> dict[bytes, Tree]:
         """The named sub-databases, of which there may be *most*.  Raises :class:`DamagedPage`."""
         found: dict[bytes, Tree] = {}
-        for node in self.nodes(self._main):
+        for node in self.nodes(self._meta.main):
             if node.flags != _TREE or node.length != _TREE_RECORD.size:
                 raise DamagedPage("what should be a sub-database is something else")
             if len(found) == most:
                 raise DamagedPage("there are more sub-databases than there can be")
-            found[node.key] = Tree(*_TREE_RECORD.unpack(node.data))
+            tree = found[node.key] = Tree(*_TREE_RECORD.unpack(node.data))
+            if tree.flags or tree.pad:
+                raise DamagedPage(UNKNOWN_KIND)
         return found
 
     def nodes(self, tree: Tree) -> Iterator[Node]:
@@ -152,7 +185,7 @@ class Pages:
     def examine_free(self) -> None:
         """See that no page is free and in use, or free twice; after all trees have been read.
         Raises :class:`DamagedPage`."""
-        for node in self.nodes(self._free):
+        for node in self.nodes(self._meta.free):
             octets = self.data(node)
             words = len(octets) // _WORD.size
             count = _WORD.unpack_from(octets)[0] if words else 0
@@ -192,11 +225,11 @@ class Pages:
         return octets
 
     def _mark(self, number: int, pages: int) -> None:
-        """Note that pages are in use."""
+        """Note that pages are in use, or free; behind the file's end there are only free ones."""
         if number + pages > self.count:
             raise DamagedPage(f"page {number} is not there")
         seen = self._seen
-        for each in range(number, number + pages):
+        for each in range(number, min(number + pages, self._there)):
             bit = 1 << (each & 7)
             if seen[each >> 3] & bit:
                 raise DamagedPage(f"page {each} is used twice")
@@ -232,10 +265,10 @@ class _Walk:
         self._tree = tree
         self._branches = self._leaves = self._overflows = self._entries = 0
         self._key: Callable[[bytes], Any] = bytes
-        if tree.flags & _INTEGER_KEYS:
+        if tree.flags == _INTEGER_KEYS:
             self._key = _native
-        if tree.flags & ~_INTEGER_KEYS:
-            raise DamagedPage("a sub-database is of an unknown kind")
+        elif tree.flags:
+            raise DamagedPage(UNKNOWN_KIND)
 
     def nodes(self) -> Iterator[Node]:
         """Its leaves' nodes."""
@@ -344,19 +377,3 @@ def _native(key: bytes) -> int:
         raise DamagedPage("a list of free pages has no number")
     number: int = _WORD.unpack(key)[0]
     return number
-
-
-def _meta(octets: bytes) -> tuple[int, Tree, Tree, int]:
-    """Transaction, free tree, main tree, last page."""
-    if len(octets) < META:
-        raise NoPages("it is not an LMDB file")
-    flags = _PAGE.unpack_from(octets)[2]
-    at = _PAGE.size
-    magic, version, _, _ = _META_HEAD.unpack_from(octets, at)
-    if not flags & _META or magic != MAGIC or version != VERSION:
-        raise NoPages("it is not an LMDB file")
-    at += _META_HEAD.size
-    free = Tree(*_TREE_RECORD.unpack_from(octets, at))
-    main = Tree(*_TREE_RECORD.unpack_from(octets, at + _TREE_RECORD.size))
-    last, transaction = _META_TAIL.unpack_from(octets, at + 2 * _TREE_RECORD.size)
-    return transaction, free, main, last

@@ -16,6 +16,7 @@ from pathlib import Path
 PAGE = 4096
 FULL = 0.85  #: intake ends when this share of the capacity is used
 RESERVE = 4 * 2**20  #: octets that intake leaves free at least: some hundred records
+FREE_RESERVE = 128 * 2**20  #: octets of the file system that intake leaves to others
 MAP_MIN = 16 * 2**20  #: octets; a smaller map is made this large
 STRIDE = 16 * 2**20  #: octets taken in before the room is measured again
 

@@ -16,12 +16,11 @@ from mixminion.store.errors import StoreClosed
 from mixminion.store.executors import Executor
 from mixminion.store.jobs import Job
 from mixminion.store.keyring import Keyring
+from mixminion.store.room import FREE_RESERVE
 from mixminion.store.spool import Spool
 from mixminion.store.transaction import ID_MAX, START, Place, Transaction
 from mixminion.store.values import Counts, Step, Verdict, Waiting
 from mixminion.store.witness import Witness
-
-FREE_RESERVE = 128 * 2**20  #: octets of the file system that intake leaves to others
 
 T = TypeVar("T")
 

@@ -39,7 +39,7 @@ def upgrade(path: Path, map_size: int, keyring: Keyring) -> None:
 
     Raises :class:`StoreUnusable` where there is no room for both; the old one is whole then.
     """
-    beside = path.with_name(path.name + ".upgrading")
+    beside = beside_of(path)
     shutil.rmtree(beside, ignore_errors=True)
     try:
         new = open_environment(beside, map_size)
@@ -56,6 +56,11 @@ def upgrade(path: Path, map_size: int, keyring: Keyring) -> None:
         raise StoreUnusable(path=path, problem=f"its upgrade failed: {error}") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def beside_of(path: Path) -> Path:
+    """Where the new store is while the one in *path* is upgraded."""
+    return path.with_name(path.name + ".upgrading")
 
 
 def _copy(old: lmdb.Environment, new: lmdb.Environment, keyring: Keyring) -> None:

@@ -50,6 +50,34 @@ class LockTests(SyncTestCase):
         """Nobody holds a home that was never locked."""
         self.assertIsNone(lock.holder(self.home))
 
+    def test_undisturbed(self):
+        """Who only looks writes nothing, keeps others from beginning, and lets others look."""
+        held = lock.HomeLock(self.home)
+        with lock.undisturbed(self.home):  # a home that nobody ever had
+            self.assertEqual(os.listdir(self.home), [])
+        held.acquire()
+        file = self.home / "lock"
+        with self.assertRaises(HomeInUse) as caught, lock.undisturbed(self.home):
+            self.fail("it is in use")
+        self.assertIn(f"process {os.getpid()};", render(caught.exception))
+        held.release()
+        file.write_text("4711\n")  # killed
+        with lock.undisturbed(self.home), lock.undisturbed(self.home):
+            with self.assertRaises(HomeInUse) as caught:
+                held.acquire()
+            self.assertIn("process (unknown);", render(caught.exception))
+            self.assertIsNone(lock.holder(self.home))
+        self.assertEqual(file.read_text(), "4711\n")
+        held.acquire()
+        held.release()
+
+    def test_taken_meanwhile(self):
+        """A home that had no lock to hold, and that somebody took while another looked."""
+        held = lock.HomeLock(self.home)
+        with self.assertRaises(HomeInUse), lock.undisturbed(self.home):
+            held.acquire()
+        held.release()
+
     def test_survives_a_fork(self):
         """It is held until the last child is gone, and names it; kill -9 lets go of it."""
         child = subprocess.Popen(

@@ -22,6 +22,7 @@ from mixminion.net import certificates
 from mixminion.paths import language
 from mixminion.payload import message
 from mixminion.sphinx import slots
+from mixminion.store import pages
 from mixminion.store.keyring import Keyring
 from mixminion.testing.cases import SyncTestCase
 from mixminion.util import armor
@@ -86,6 +87,12 @@ PLANTS = (
         Keyring,
         "open",
         lambda self, place, bound, wrapped, sealed: fail_if(bound[7:8] == b"\x07"),
+    ),
+    Plant(
+        "store-file",
+        pages,
+        "_offsets",
+        lambda octets, number, kind: fail_if(octets[13] > 1),
     ),
     Plant(
         "mmtp-receiving",

@@ -214,6 +214,13 @@ class DamageTests(PagesCase):
         with self.open() as environment, environment.begin() as txn:
             self.assertEqual(SameTests.lmdb(environment), content)
 
+    def test_last_page(self):
+        """A last page that no map has room for."""
+        at = 16 + 24 + 2 * 48
+        for start in (0, SIZE):
+            self.good = self.change(start + at, struct.pack("<Q", 2**50))
+        self.damaged("outside the map", self.good)
+
     def test_other_page(self):
         """A page that is another's copy, or of another kind."""
         leaf = self.used(2)
@@ -269,7 +276,7 @@ class DamageTests(PagesCase):
         descriptor = os.open(self.file, os.O_RDONLY)
         self.addCleanup(os.close, descriptor)
         found = Pages(descriptor)
-        nodes = [*found.nodes(found._free)]
+        nodes = [*found.nodes(found._meta.free)]
         count, first = struct.unpack_from("<2Q", found.data(nodes[-1]))
         self.assertGreater(count, 0)
         at = self.good.rindex(nodes[-1].data)
@@ -279,10 +286,10 @@ class DamageTests(PagesCase):
 
     def test_any_byte(self):
         """Whatever octet is changed: what is read is what LMDB would read, or a damage."""
-        dice = random.Random(1)
-        told = 0
-        for _ in range(1500):
-            at = dice.randrange(len(self.good))
+        filled = [at for at, octet in enumerate(self.good) if octet]
+        dice, told = random.Random(1), 0
+        for turn in range(1500):
+            at = dice.randrange(len(self.good)) if turn % 4 == 0 else dice.choice(filled)
             changed = bytes([self.good[at] ^ (1 << dice.randrange(8))])
             self.file.write_bytes(self.change(at, changed))
             try:
@@ -292,4 +299,4 @@ class DamageTests(PagesCase):
             else:
                 with self.open() as environment:
                     self.assertEqual(content, SameTests.lmdb(environment))
-        self.assertGreater(told, 20)
+        self.assertGreater(told, 50)

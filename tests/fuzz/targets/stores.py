@@ -12,8 +12,10 @@ from pathlib import Path
 from mixminion.crypto.rng import SeededRandom
 from mixminion.disk.errors import KeyDamaged
 from mixminion.disk.keystore import KeyStore, Kind
-from mixminion.store.environment import DATA, open_environment
+from mixminion.store.environment import DATA, FORMAT, FORMAT_KEY, META, open_environment
+from mixminion.store.inspection import inspect
 from mixminion.store.keyring import Keyring
+from mixminion.store.pages import Pages
 from mixminion.store.room import MAP_MIN, Room
 from mixminion.store.shelf import Shelf
 from mixminion.store.transaction import Databases, Transaction
@@ -22,6 +24,7 @@ from tests.fuzz.driver import Subject, Target
 from tests.fuzz.targets.links import chance
 
 _SIZES = struct.Struct(">8sBB")
+_CHANGE = struct.Struct(">HB")
 
 
 def _folder() -> Path:
@@ -122,7 +125,67 @@ def _store_rows() -> Subject:
     return Subject(run, corpus)
 
 
+def _places(file: Path) -> list[int]:
+    """The octets that matter: heads of pages in use, and what is not zero in them."""
+
+    class Used(Pages):
+        numbers = [0, 1]
+
+        def page(self, number: int) -> bytes:
+            self.numbers.append(number)
+            return super().page(number)
+
+    with open(file, "rb") as opened:
+        pages = Used(opened.fileno())
+        for tree in pages.trees(8).values():
+            list(pages.nodes(tree))
+        pages.examine_free()
+    octets, size = file.read_bytes(), pages.page_size
+    return [
+        number * size + at
+        for number in pages.numbers
+        for at in range(size)
+        if at < 32 or octets[number * size + at]
+    ]
+
+
+def _store_file() -> Subject:
+    """Octets of a store's file changed here and there, as ``check-store`` reads it.
+
+    An input is a list of changes, each a place of two octets and one to combine with."""
+    folder = _folder()
+    keys = KeyStore(Kind.DISK, folder / "keys")
+    keyring = Keyring(keys, SeededRandom(b"keys"), 3)
+    path = folder / "store"
+    with open_environment(path, MAP_MIN) as environment, environment.begin(write=True) as txn:
+        databases = Databases(environment, txn)
+        for pair, bound in ((databases.incoming, b""), (databases.pool, bytes(8) + bytes(32))):
+            shelf = Shelf(txn, pair, keyring)
+            for number in range(1, 42):
+                shelf.put(number, bound, b"a packet" * (300 if number == 7 else 1))
+        txn.put(bytes(16), b"", db=databases.tags_of(1, txn))
+        txn.put(FORMAT_KEY, b"%d" % FORMAT, db=environment.open_db(META, txn=txn))
+    file = path / DATA
+    good, places = file.read_bytes(), _places(file)
+    corpus = [_CHANGE.pack(n, 1 << n % 8) for n in range(0, len(places), len(places) // 40)]
+
+    def run(octets: bytes) -> object:
+        changed = bytearray(good)
+        for place, octet in _CHANGE.iter_unpack(octets[: len(octets) // _CHANGE.size * 3]):
+            changed[places[place % len(places)]] ^= octet
+        file.write_bytes(changed)
+        found = inspect(path, map_size=MAP_MIN, keys=keys, published=1, now_ms=0)
+        codes = tuple(each.code for each in found.found)
+        if found.held is not None and not codes:
+            assert found.used <= len(good)
+            assert (found.held.incoming.good, found.held.mixes) == (41, 41)
+        return codes
+
+    return Subject(run, corpus)
+
+
 TARGETS = [
+    Target("store-file", _store_file, longest=12),
     Target("storage-key", _storage_keys, (KeyDamaged,), longest=128),
     Target("store-rows", _store_rows, longest=1024),
 ]
