@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from mixminion.app.authority_keys import AuthorityKeys
@@ -11,24 +11,23 @@ from mixminion.app.configuration import ConfigurationClosed, Places
 from mixminion.authority.config import (
     SECTIONS,
     AuthoritySection,
+    DirectorySection,
+    FiguresSection,
     LogSection,
-    NetworkSection,
-    PeerSection,
 )
+from mixminion.authority.figures import gather
 from mixminion.config import Config, ConfigErrors, Problem, parse
 from mixminion.config.reference import reference as key_reference
+from mixminion.config.secret import SecretSource
+from mixminion.directory.bootstrap import Authority, Bootstrap
 from mixminion.disk import private
 from mixminion.errors import EX_CONFIG, MixminionError, OperatorError
 
-FILE = "authority.conf"
-"""The configuration's name in an authority's home."""
 HEAD = (
     "# A Mixminion directory authority.  `mixminion authority check-config` checks this file,",
     "# `mixminion authority reload` has the running authority read it again.  Keys that are not",
     "# here have their defaults.",
 )
-MOST = 64
-"""Authorities of a network: so many signatures fit into an envelope."""
 
 
 class NoAuthorityConfiguration(OperatorError):
@@ -89,41 +88,23 @@ def places_of_running(path: Path) -> Places:
 
 def settings(config: Config) -> list[Problem]:
     """Settings that cannot work, each with its place in the file."""
-    problems: list[Problem] = []
-    if not config[AuthoritySection].listen:
-        expected = "expected an address to listen on"
-        problems.append(config.problem(AuthoritySection, "listen", expected))
-    for key in ("recommended_clients", "recommended_servers"):
-        if len(getattr(config[NetworkSection], key)) > 32:
-            name = key.replace("_", "-")
-            problems.append(config.problem(NetworkSection, name, "expected 32 releases at most"))
-    return problems + _peers(config)
+    if config[AuthoritySection].listen:
+        return []
+    return [config.problem(AuthoritySection, "listen", "expected an address to listen on")]
 
 
-def _peers(config: Config) -> list[Problem]:
-    peers = config.named(PeerSection)
-    identities = Counter(peer.identity for peer in peers.values())
-    urls = Counter(peer.url for peer in peers.values())
+def passphrase_source(config: Config) -> SecretSource | None:
+    """Where the authority of *config* gets the passphrase of its signing key."""
+    return config[AuthoritySection].passphrase
+
+
+def figures(config: Config) -> list[MixminionError]:
+    """What is wrong with the files of figures."""
     try:
-        mine = AuthorityKeys(config.home).read_identity()
-    except (OSError, MixminionError):  # told where files are checked
-        mine = b""
-    problems: list[Problem] = []
-    if len(peers) >= MOST:
-        problems.append(
-            config.problem(AuthoritySection, "", f"expected at most {MOST - 1} [Peer] sections")
-        )
-    for name, peer in peers.items():
-        if identities[peer.identity] > 1:
-            expected = "another [Peer] has this identity too"
-            problems.append(config.problem(PeerSection, "identity", expected, name))
-        if peer.identity == mine:
-            expected = "this is the authority's own identity: only the others are peers"
-            problems.append(config.problem(PeerSection, "identity", expected, name))
-        if urls[peer.url] > 1:
-            expected = "another [Peer] has this address too"
-            problems.append(config.problem(PeerSection, "url", expected, name))
-    return problems
+        gather(config[FiguresSection].files)
+    except MixminionError as error:
+        return [error]
+    return []
 
 
 def files(config: Config) -> list[MixminionError]:
@@ -137,6 +118,18 @@ def files(config: Config) -> list[MixminionError]:
         *wrong(needed, private.check, missing=MissingAuthorityFile),
         *wrong(optional, private.check, missing=None),
     ]
+
+
+def bootstrap(config: Config, name: str) -> Bootstrap:
+    """What clients need to join the network *name*."""
+    me, section = AuthorityKeys(config.home).read_identity(), config[AuthoritySection]
+    mine = Authority(me, section.nickname, str(section.url))
+    others = [each for each in config[DirectorySection].authorities if each.identity != me]
+    named = [
+        replace(each, nickname=each.nickname or f"authority{number}")
+        for number, each in enumerate([mine, *others], 1)
+    ]
+    return Bootstrap(name, tuple(named))
 
 
 def reference() -> str:

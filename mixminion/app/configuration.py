@@ -18,6 +18,8 @@ from mixminion.mix.config import SECTIONS, LogSection, ServerSection
 
 FILE = "mixminiond.conf"
 """The configuration's name in a server's home."""
+AUTHORITY_FILE = "authority.conf"
+"""The same in an authority's (:mod:`mixminion.app.authority_configuration`)."""
 
 _OPTIONAL = "#"
 

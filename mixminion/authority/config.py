@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 from mixminion.config import BadValue, Config, option, section, values
 from mixminion.config.secret import SecretSource
 from mixminion.config.values import Value
+from mixminion.directory.bootstrap import MOST_AUTHORITIES, Authority, authority
 from mixminion.directory.parameters import SUITES, PacketGeometry, Parameters
 from mixminion.dirhttp.errors import BadSource
 from mixminion.dirhttp.sources import Source
@@ -19,6 +21,7 @@ from mixminion.mixing import strategies
 from mixminion.util.hostport import HostPort
 
 DAY = 86_400.0
+MOST_RELEASES = 32
 COMMANDS = {"xwing": 82, "x25519": 304}
 """Octets of a slot's commands, by suite, in the geometries that authorities vote for."""
 
@@ -122,15 +125,33 @@ class AuthoritySection:
     )
 
 
-@section("Peer", named=True)
-class PeerSection:
-    """Another authority of the network, by a name that only this file uses.  A consensus needs
-    the signatures of more than half of all, this one counted."""
+@section("Directory")
+class DirectorySection:
+    """Who makes the directory; the same lines as in the configurations of servers and clients."""
 
-    identity: bytes = option(
-        values.hex_key(32), doc="Its identity key, as its operator publishes it."
+    authorities: tuple[Authority, ...] = option(
+        values.list_of(authority),
+        default=(),
+        doc="""The network's directory authorities, with the addresses where they are reached.
+        This one may be among them, and counts in any case: a consensus needs the signatures of
+        more than half of all.""",
     )
-    url: Source = option(source, doc="Where it is reached.")
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Authorities that stand there twice, or cannot be reached."""
+        identities = Counter(each.identity for each in self.authorities)
+        urls = Counter(each.url for each in self.authorities if each.url)
+        for each in self.authorities:
+            if not each.url:
+                yield "authorities", f"expected an address behind {each.identity.hex()[:8]}..."
+        for identity, count in identities.items():
+            if count > 1:
+                yield "authorities", f"{identity.hex()[:8]}... stands there twice"
+        for url, count in urls.items():
+            if count > 1:
+                yield "authorities", f"two authorities have the address {url}"
+        if len(identities) > MOST_AUTHORITIES:
+            yield "authorities", f"expected at most {MOST_AUTHORITIES}"
 
 
 def _count(doc: str) -> int | None:
@@ -168,7 +189,7 @@ class NetworkSection:
     recommended_clients: tuple[str, ...] = option(
         values.list_of(values.text_up_to(256)),
         default=(),
-        doc="Releases that clients should be of; others are warned.",
+        doc="Releases that clients should be of; others are warned.  At most 32.",
     )
     recommended_servers: tuple[str, ...] = option(
         values.list_of(values.text_up_to(256)),
@@ -203,6 +224,10 @@ class NetworkSection:
             except msgspec.ValidationError as error:
                 wrong = True
                 yield kebab(name), _expectation(error)
+        if len(self.recommended_clients) > MOST_RELEASES:
+            yield "recommended-clients", f"expected at most {MOST_RELEASES}"
+        if len(self.recommended_servers) > MOST_RELEASES:
+            yield "recommended-servers", f"expected at most {MOST_RELEASES}"
         if wrong:
             return
         found = self.parameters()
@@ -337,7 +362,7 @@ class LogSection:
 
 SECTIONS = (
     AuthoritySection,
-    PeerSection,
+    DirectorySection,
     NetworkSection,
     AdmissionSection,
     FiguresSection,
@@ -353,7 +378,7 @@ class Settings:
     network: NetworkSection
     admission: AdmissionSection
     figures: FiguresSection
-    peers: Mapping[str, PeerSection]
+    directory: DirectorySection
 
     @classmethod
     def of(cls, config: Config) -> Self:
@@ -363,5 +388,24 @@ class Settings:
             config[NetworkSection],
             config[AdmissionSection],
             config[FiguresSection],
-            config.named(PeerSection),
+            config[DirectorySection],
         )
+
+    def authorities(self, me: bytes) -> tuple[bytes, ...]:
+        """The identities of all, *me* among them."""
+        return tuple({me: None} | {each.identity: None for each in self.directory.authorities})
+
+    def sources(self, me: bytes) -> Mapping[bytes, Source]:
+        """Where the others are reached."""
+        return {
+            each.identity: Source.parse(each.url)
+            for each in self.directory.authorities
+            if each.identity != me
+        }
+
+    def name_of(self, identity: bytes) -> str:
+        """What people call an authority."""
+        for each in self.directory.authorities:
+            if each.identity == identity and each.nickname:
+                return each.nickname
+        return identity.hex()[:8]

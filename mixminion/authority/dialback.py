@@ -19,7 +19,6 @@ from twisted.internet.interfaces import (
     IDelayedCall,
     IHandshakeListener,
     IHostResolution,
-    IProtocol,
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -138,7 +137,7 @@ class _Single(Factory):
         self._probe = probe
 
     @override
-    def buildProtocol(self, addr: IAddress | None) -> IProtocol:
+    def buildProtocol(self, addr: IAddress | None) -> _Probe:
         return self._probe
 
 

@@ -11,6 +11,9 @@ from mixminion.directory.receipt import Receipt, State
 from mixminion.errors import render
 from mixminion.interfaces import Clock
 
+LONGEST = 256
+"""Characters of a reason."""
+
 
 class Receipts:
     """Makes receipts.  *listed* says whether the newest consensus lists an identity."""
@@ -54,6 +57,11 @@ class Receipts:
             digest=digest,
             state=found.state,
             listed=self._listed(identity),
-            reason=found.reason,
+            reason=_short(found.reason),
         )
-        return receipt.sign(self._signer()).encode()
+        return receipt.sign(self._signer())
+
+
+def _short(reason: str) -> str:
+    """As much as fits into a receipt."""
+    return reason if len(reason) <= LONGEST else reason[: LONGEST - 3] + "..."

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, IProtocol
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource
@@ -98,7 +99,7 @@ class _Counted(ProtocolWrapper):
     prefix: Prefix | None = None
 
     @override
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
         admitting: Any = self.factory
         admitting.admission.leave(self.prefix)
@@ -115,7 +116,7 @@ class Admitting(WrappingFactory[Any]):
         self.admission = admission
 
     @override
-    def buildProtocol(self, addr: IAddress) -> IProtocol | None:  # type: ignore[override]
+    def buildProtocol(self, addr: IAddress | None) -> Any:
         prefix = prefix_of(getattr(addr, "host", None))
         try:
             self.admission.enter(prefix)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from mixminion.authority.config import SECTIONS, NetworkSection, kebab
+from mixminion.authority.config import SECTIONS, NetworkSection, Settings, kebab
 from mixminion.config import ConfigErrors, parse
 from mixminion.config.schema import info
 from mixminion.directory.parameters import Parameters
@@ -77,10 +77,38 @@ class NetworkTests(SyncTestCase):
         self.assertEqual(network("hops = 5\n").geometry(7).hops, 5)
 
 
-class PeerTests(SyncTestCase):
+class AuthorityTests(SyncTestCase):
     def test_urls(self):
         """Only what can be fetched from."""
         for url in ("ftp://x/", "192.0.2.1:80", "http://"):
             text = HEAD.replace("http://192.0.2.1:8080/", url)
             error = self.assertRaises(ConfigErrors, parse, text, filename="/x", sections=SECTIONS)
             self.assertIn("[Authority] url: expected an address such as", str(error.problems[0]))
+
+    def test_authorities(self):
+        """All of them, this one too or not; where the others are, and what they are called."""
+        lines = f"moria {'01' * 32} http://192.0.2.1/, {'02' * 32} http://192.0.2.2:81/"
+        found = self.read(lines)
+        mine, other, third = bytes([1]) * 32, bytes([2]) * 32, bytes([3]) * 32
+        self.assertEqual(found.authorities(mine), (mine, other))
+        self.assertEqual(found.authorities(third), (third, mine, other))
+        self.assertEqual({str(each) for each in found.sources(mine).values()},
+                         {"http://192.0.2.2:81/"})  # fmt: skip
+        self.assertEqual((found.name_of(mine), found.name_of(other)), ("moria", "02020202"))
+
+    def test_refused(self):
+        """Authorities twice, at one address, or without one."""
+        key, other = "01" * 32, "02" * 32
+        for lines, part in [
+            (f"{key}", "expected an address behind 01010101"),
+            (f"a {key} http://x.y/, b {key} http://x.z/", "01010101... stands there twice"),
+            (f"{key} http://x.y/, {other} http://x.y:80/", "two authorities have the address"),
+            (f"{key} ftp://x.y/", "expected http://HOST:PORT/"),
+        ]:
+            error = self.assertRaises(ConfigErrors, self.read, lines)
+            self.assertIn("[Directory] authorities: ", str(error.problems[0]))
+            self.assertIn(part, str(error.problems[0]))
+
+    def read(self, lines: str) -> Settings:
+        text = f"{HEAD}[Directory]\nauthorities = {lines}\n"
+        return Settings.of(parse(text, filename="/x/a.conf", sections=SECTIONS))

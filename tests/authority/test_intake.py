@@ -152,6 +152,17 @@ class RefusedTests(AuthorityCase):
         self.assertIsNone(self.offer("alice", packet_keys=further, published=NOW + 2))
         self.assertIsNone(self.offer("alice", packet_keys=other, published=NOW + 3, start=2))
 
+    def test_keys_of_another_suite(self):
+        """A period that has not begun may be given another suite, and then needs another key."""
+        self.offer("alice", packet_keys=keys("alice", PERIOD, PERIOD + 1))
+        self.settings = settings(suite_from=f"x25519 {PERIOD + 1}")
+        change = keys("alice", PERIOD + 1, suite="x25519", length=32)
+        now = keys("alice", PERIOD, suite="x25519", length=32)
+        self.refuse("packet-key-changed", f"period {PERIOD} was", packet_keys=now + change,
+                    published=NOW + 1)  # fmt: skip
+        both = keys("alice", PERIOD) + change
+        self.assertIsNone(self.offer("alice", packet_keys=both, published=NOW + 2))
+
     def test_protocol(self):
         """One that speaks something else."""
         self.refuse("protocol-missing", "mmtp/2", protocols=("mmtp/9",))

@@ -10,8 +10,6 @@ from twisted.logger import globalLogPublisher
 from mixminion.authority.receipts import Receipts
 from mixminion.authority.site import Admitting, Allowances, AuthoritySite
 from mixminion.authority.web import AuthorityResource
-from mixminion.directory import certificate
-from mixminion.directory.certificate import Role
 from mixminion.directory.receipt import Receipt
 from mixminion.directory.vote import LIMIT
 from mixminion.dirhttp.cache import DocumentCache
@@ -102,10 +100,7 @@ class WebCase(AuthorityCase):
 
     def receipt(self, octets: bytes) -> Receipt:
         """What a receipt says, its signature checked."""
-        receipt, envelope = Receipt.open(octets)
-        (signature,) = envelope.signatures
-        key = certificate.signing_key(signature, Role.AUTHORITY, ME, self.clock.seconds())
-        self.assertTrue(envelope.signed_by(key, signature))
+        receipt = Receipt.verify(octets, ME, self.clock.seconds())
         self.assertEqual((receipt.authority, receipt.time), (ME, int(self.clock.seconds())))
         return receipt
 
@@ -297,7 +292,7 @@ class FloodTests(WebCase):
         others = [self.connect(f"127.0.0.{n}") for n in range(2, 8)]
         self.clock.advance(1)
         self.assertEqual(sum(reader.ended for reader in others), 2)
-        readers[0].transport.abortConnection()  # type: ignore[union-attr]
+        readers[0].transport.abortConnection()
         self.clock.advance(1)
         last = self.connect()
         self.clock.advance(1)
