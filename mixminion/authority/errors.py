@@ -16,7 +16,7 @@ class RegisterUnusable(OperatorError):
 class UnknownServer(UserError):
     """A command about a server that nobody has heard of."""
 
-    code = "unknown-server"
+    code = "server-not-registered"
     sentence = (
         "This authority knows no server {name}: give a nickname that `mixminion authority servers`"
         " shows, or the 64 hexadecimal digits of an identity."
