@@ -31,6 +31,7 @@ from mixminion import __version__
 from mixminion.app import authority_configuration as configuration
 from mixminion.app import passphrase
 from mixminion.app.authority_keys import AuthorityKeys, opener
+from mixminion.app.authority_rounds import problems, shown
 from mixminion.app.authority_status import Health
 from mixminion.app.configuration import AUTHORITY_FILE
 from mixminion.app.logs import Log
@@ -322,7 +323,8 @@ class AuthorityService(Service):
         """JSON values, the same for every version of this format."""
         server, now = self.server, self._reactor.seconds()
         settings = server.settings
-        rounds = {} if server.rounds is None else dict(server.rounds.status())
+        rounds = None if server.rounds is None else server.rounds.status()
+        interval = settings.network.parameters().consensus_interval
         states = [each["state"] for each in self._desk.servers()]
         reports = [
             {"operator": each.operator, "written": to_text(each.written)}
@@ -338,6 +340,9 @@ class AuthorityService(Service):
                 for each in server.figures.reports
                 if now - each.written >= settings.figures.expiry
             ],
+            problems=[]
+            if rounds is None
+            else [*problems(rounds, self._name, self._identity, now, interval)],
         )
         return {
             "attention": [*health.attention(now)],
@@ -357,10 +362,15 @@ class AuthorityService(Service):
             if server.ready
             else [],
             "signing-key": {"valid-until": to_text(server.told.signing_ends)},
-            "rounds": rounds,
+            **({} if rounds is None else shown(rounds, self._name)),
             "servers": {state: states.count(state) for state in sorted(set(states))},
             "figures": reports,
         }
+
+    def _name(self, identity: bytes) -> str:
+        if identity == self._identity:
+            return self.server.settings.authority.nickname
+        return self.server.settings.name_of(identity)
 
     def _stop(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         self._reactor.callLater(0, self._reactor.stop)

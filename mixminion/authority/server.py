@@ -207,6 +207,7 @@ class AuthorityServer:
             descriptors=self.register,
             publish=self._publish,
             parameters=settings.network.parameters(),
+            in_thread=around.in_thread,
         )
         self.rounds.start()
 

@@ -238,7 +238,7 @@ class RunningTests(AuthorityHomeCase):
         receipt = self.receipt(self.post(self.descriptor()))
         self.assertEqual(str(receipt.state), "waiting")
         status = self.answer("status")
-        self.assertIn("1 new server waits for your word", status["attention"][0])
+        self.assertIn("1 new server waits for your word", " ".join(status["attention"]))
         self.assertEqual(status["servers"], {"waiting": 1})
         (server,) = self.answer("servers")
         self.assertEqual((server["nickname"], server["state"]), ("alice", "waiting"))
@@ -266,7 +266,7 @@ class RunningTests(AuthorityHomeCase):
                 self.assertIn(f"({more[1]})", answer["reason"])
 
     def wait(self, true: Any) -> None:
-        self.assertTrue(wait_until(true, 20.0))
+        self.assertTrue(wait_until(true, 40.0))
 
     def test_selection(self):
         """By state, by name, by the beginning of an identity."""
@@ -300,7 +300,9 @@ class RunningTests(AuthorityHomeCase):
         self.refused(done, 64, "knows no server nobody")
 
     def test_status(self):
-        """OK first; then who it is, where it listens, until when its key is good."""
+        """OK first; then who it is, where it listens, what comes next and who signed what."""
+        self.wait(lambda: "last-consensus" in self.answer("status"))
+        self.wait(lambda: not self.answer("status")["attention"])
         lines = self.authority("status").stdout.splitlines()
         self.assertEqual(lines[:2], ["OK", ""])
         for line in ("nickname: moria", f"listeners: 127.0.0.1:{self.port}", "figures: none"):
@@ -308,6 +310,9 @@ class RunningTests(AuthorityHomeCase):
         status = self.answer("status")
         self.assertEqual(status["pids"], [lock.holder(self.home)])
         self.assertEqual(status["join-line"], self.made["join-line"])
+        self.assertEqual(status["last-consensus"]["signed"], ["moria"])
+        self.assertIn(status["next-consensus"]["phase"], ("waiting", "voting", "signing"))
+        self.assertEqual(list(status["authorities"]), ["moria"])
 
     def test_reload(self):
         """What is good counts at once; what is not leaves everything as it was."""
