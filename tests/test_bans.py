@@ -22,8 +22,11 @@ REACTOR = {"mixminion/testing/smtp.py": "is run as a process of its own"}
 CLOCKS = {
     "mixminion/cli/server_init.py": "dates the first certificates; runs no reactor",
     "mixminion/cli/server_certify.py": "dates the next certificates; runs no reactor",
+    "mixminion/cli/authority_init.py": "dates the first certificate; runs no reactor",
+    "mixminion/cli/authority_certify.py": "dates the next certificate; runs no reactor",
     "mixminion/cli/waiting.py": "waits for another process; runs no reactor",
     "mixminion/testing/network.py": "waits for processes; runs no reactor",
+    "mixminion/testing/authorities.py": "reads receipts of processes; runs no reactor",
     "mixminion/testing/demo.py": "says how long it took; runs no reactor",
 }
 DICE = {

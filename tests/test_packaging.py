@@ -7,7 +7,9 @@ import subprocess
 import sys
 from configparser import ConfigParser
 
+from mixminion.app import authority_configuration
 from mixminion.app.configuration import read
+from mixminion.authority.config import SECTIONS as AUTHORITY_SECTIONS
 from mixminion.config.schema import info
 from mixminion.exits.section import ExitSection
 from mixminion.mix.config import SECTIONS
@@ -33,7 +35,7 @@ class PluginTests(SyncTestCase):
             [sys.executable, "-c", PLUGINS], cwd=ROOT, capture_output=True, text=True, check=True
         )
         services, exits, heavy = done.stdout.split("\n")[:3]
-        self.assertIn("mixminion", services.split())
+        self.assertLessEqual({"mixminion", "mixminion-authority"}, set(services.split()))
         self.assertLessEqual({"drop", "smtp"}, set(exits.split()))
         self.assertEqual(heavy, "")
 
@@ -73,6 +75,19 @@ class OperatorFilesTests(SyncTestCase):
                 self.assertRegex(text, rf"(?m)^#*{key} =", key)
         self.assertEqual(sorted(whole.named(ExitSection)), ["drop", "smtp"])
 
+    def test_sample_authority(self) -> None:
+        """The same for an authority's."""
+        path = self.folder / "authority.conf"
+        text = path.read_text("utf-8")
+        sample = authority_configuration.read(text, path)
+        whole = authority_configuration.read(re.sub(r"^#(?=[a-z-]+ =)", "", text, flags=re.M), path)
+        examples = re.sub(r"^##(?=[a-z-]+ =)", "", text, flags=re.M)
+        authority_configuration.read(examples, path)
+        for section in AUTHORITY_SECTIONS:
+            self.assertEqual(sample[section], whole[section])
+            for key in info(section).options:
+                self.assertRegex(text, rf"(?m)^#*{key} =", key)
+
     def test_init_script(self) -> None:
         """A POSIX shell can read it, and it says its usage with our exit code."""
         script = self.folder / "mixminion"
@@ -81,15 +96,20 @@ class OperatorFilesTests(SyncTestCase):
         self.assertIn("start|stop", done.stderr)
 
     def test_unit(self) -> None:
-        """The unit locks memory, keeps cores and swap off, and leaves TLS its callbacks."""
-        unit = ConfigParser(strict=False, interpolation=None)
-        unit.optionxform = str  # type: ignore[assignment, method-assign]
-        unit.read(self.folder / "mixminion.service")
-        service = dict(unit["Service"])
-        self.assertEqual(service["LimitCORE"], "0")
-        self.assertEqual(service["MemorySwapMax"], "0")
-        self.assertIn("LimitMEMLOCK", service)
-        self.assertNotIn("MemoryDenyWriteExecute", service)
+        """The units keep cores and swap off, and leave TLS its callbacks; a server's locks
+        memory, an authority's reads again."""
+        for name, key in (
+            ("mixminion.service", "LimitMEMLOCK"),
+            ("mixminion-authority.service", "ExecReload"),
+        ):
+            unit = ConfigParser(strict=False, interpolation=None)
+            unit.optionxform = str  # type: ignore[assignment, method-assign]
+            unit.read(self.folder / name)
+            service = dict(unit["Service"])
+            self.assertEqual(service["LimitCORE"], "0")
+            self.assertEqual(service["MemorySwapMax"], "0")
+            self.assertIn(key, service)
+            self.assertNotIn("MemoryDenyWriteExecute", service)
 
 
 class ReadmeTests(SyncTestCase):

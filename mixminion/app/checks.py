@@ -52,9 +52,9 @@ def files(config: Config) -> list[MixminionError]:
     needed += [keys.link_certificate, keys.document_certificate, keys.descriptor]
     optional = [keys.identity, *key_store(config).folder.glob("packet-*.key")]
     return [
-        *_wrong([Path(config.filename)], private.check_unchangeable),
-        *_wrong(needed, private.check),
-        *_wrong(optional, private.check, missing=False),
+        *wrong([Path(config.filename)], private.check_unchangeable),
+        *wrong(needed, private.check),
+        *wrong(optional, private.check, missing=None),
     ]
 
 
@@ -69,15 +69,19 @@ def store(config: Config) -> None:
     environment.check(store_folder(config), config[ServerSection].store_limit)
 
 
-def _wrong(
-    paths: Iterable[Path], check: Callable[[Path], None], *, missing: bool = True
+def wrong(
+    paths: Iterable[Path],
+    check: Callable[[Path], None],
+    *,
+    missing: type[MixminionError] | None = MissingFile,
 ) -> Iterator[MixminionError]:
+    """What *check* finds of each path; *missing* is told of one that is not there."""
     for path in paths:
         try:
             check(path)
         except FileNotFoundError:
-            if missing:
-                yield MissingFile(path=path)
+            if missing is not None:
+                yield missing(path=path)
         except MixminionError as error:
             yield error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,8 @@ from mixminion.mix.config import SECTIONS, LogSection, ServerSection
 
 FILE = "mixminiond.conf"
 """The configuration's name in a server's home."""
+AUTHORITY_FILE = "authority.conf"
+"""The same in an authority's (:mod:`mixminion.app.authority_configuration`)."""
 
 _OPTIONAL = "#"
 
@@ -112,16 +114,25 @@ class Part:
     keys: Mapping[str, Sequence[str] | str | None] = field(default_factory=dict)
 
 
-def compose(parts: Sequence[Part], path: Path) -> str:
-    """The text of a new configuration at *path*.
+HEAD = (
+    "# A Mixminion server.  `mixminion server check-config` checks this file; the server",
+    "# reads it when it starts.  Keys that are not here have their defaults.",
+)
+
+
+def compose(
+    parts: Sequence[Part],
+    path: Path,
+    head: Sequence[str] = HEAD,
+    reader: Callable[[str, Path], Config] = read,
+) -> str:
+    """The text of a new configuration at *path*, which begins with *head* and is one for
+    *reader*.
 
     Raises :class:`~mixminion.errors.UserError`, with every key that is wrong, when it would
     not be a valid one.
     """
-    lines = [
-        "# A Mixminion server.  `mixminion server check-config` checks this file; the server",
-        "# reads it when it starts.  Keys that are not here have their defaults.",
-    ]
+    lines = [*head]
     for part in parts:
         lines += ["", *(f"# {line}" for line in part.comment.splitlines()), f"[{part.title}]"]
         for key, value in part.keys.items():
@@ -131,7 +142,7 @@ def compose(parts: Sequence[Part], path: Path) -> str:
             lines.append(f"{'' if items else _OPTIONAL}{key} = {', '.join(items)}".rstrip())
     text = "\n".join(lines) + "\n"
     try:
-        read(text, path)
+        reader(text, path)
     except ConfigErrors as errors:
         wrong = "; ".join(f"{problem.key}: {problem.expected}" for problem in errors.problems)
         raise UserError(problem=f"{wrong}.") from errors

@@ -134,7 +134,7 @@ def makeService(options: Options) -> Service:
             raise wrong
         foreground = bool(options.parent and options.parent["nodaemon"])
         service = ServerService(
-            clock, config, give_up=lambda code: _give_up(clock, code), foreground=foreground
+            clock, config, give_up=lambda code: give_up(clock, code), foreground=foreground
         )
     except MixminionError as error:
         print(f"mixminion: {render(error)}", file=sys.stderr)
@@ -149,7 +149,7 @@ def _hung_up() -> None:
     log.info("SIGHUP: a server that runs reads nothing again; restart it for a new configuration.")
 
 
-def _give_up(reactor: Any, code: int) -> None:
+def give_up(reactor: Any, code: int) -> None:
     """End the process; twistd alone would end with 0 whatever happened."""
     atexit.register(os._exit, code)
     reactor.callWhenRunning(reactor.stop)

@@ -19,32 +19,34 @@ class HasServer(OperatorError):
 
 
 class NoServer(OperatorError):
-    """There is nothing to ask or to stop."""
+    """There is nothing to ask or to stop.  ``daemon``, here and below: server or authority."""
 
     code = "no-server"
-    sentence = "No server runs from {home}; `mixminion server start` starts it."
+    sentence = "No {daemon} runs from {home}; `mixminion {daemon} start` starts it."
     exit_code = EX_UNAVAILABLE
 
 
 class EndedWhileStarting(OperatorError):
-    """The server went into the background and ended there."""
+    """The daemon went into the background and ended there."""
 
     code = "ended-while-starting"
-    sentence = "The server ended while it started; the reason is in {log}."
+    sentence = "The {daemon} ended while it started; the reason is in {log}."
     exit_code = EX_UNAVAILABLE
 
 
 class NotReady(OperatorError):
-    """The server runs and does not work yet."""
+    """The daemon runs and does not work yet."""
 
     code = "not-ready"
-    sentence = "The server (process {pid}) is not ready after {seconds:g} s; look into {log}."
+    sentence = "The {daemon} (process {pid}) is not ready after {seconds:g} s; look into {log}."
     exit_code = EX_UNAVAILABLE
 
 
 class StillRunning(OperatorError):
-    """The server takes its time, or hangs."""
+    """The daemon takes its time, or hangs."""
 
     code = "still-running"
-    sentence = "The server (process {pid}) has not ended after {seconds:g} s; `kill {pid}` insists."
+    sentence = (
+        "The {daemon} (process {pid}) has not ended after {seconds:g} s; `kill {pid}` insists."
+    )
     exit_code = EX_TEMPFAIL

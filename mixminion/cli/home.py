@@ -1,4 +1,4 @@
-"""Which server an operator's command is about."""
+"""Which server, or which authority, an operator's command is about."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mixminion.app.configuration import FILE
+from mixminion.app.configuration import AUTHORITY_FILE, FILE
 
 DEFAULT = "~/.mixminiond"
 
@@ -42,6 +42,42 @@ def server_option(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapped(home: Path, config: Path | None, **arguments: Any) -> Any:
         path = home / FILE if config is None else config.absolute()
+        return function(path=path, **arguments)
+
+    return wrapped
+
+
+AUTHORITY_DEFAULT = "~/.mixminion-authority"
+
+
+def authority_home_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--home`` of an authority, as the argument ``home``: an absolute path."""
+    return click.option(
+        "--home",
+        metavar="FOLDER",
+        envvar="MIXMINION_AUTHORITY_HOME",
+        default=AUTHORITY_DEFAULT,
+        show_default=True,
+        callback=lambda context, option, value: Path(value).expanduser().absolute(),
+        help="The authority's home; the environment variable MIXMINION_AUTHORITY_HOME sets it too.",
+    )(function)
+
+
+def authority_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--home`` or ``--config``, as the argument ``path``: the absolute path of the authority's
+    configuration."""
+
+    @authority_home_option
+    @click.option(
+        "--config",
+        "config",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help=f"The configuration, when it is not {AUTHORITY_FILE} in the home.",
+    )
+    @functools.wraps(function)
+    def wrapped(home: Path, config: Path | None, **arguments: Any) -> Any:
+        path = home / AUTHORITY_FILE if config is None else config.absolute()
         return function(path=path, **arguments)
 
     return wrapped

@@ -30,6 +30,7 @@ COMMANDS = {
     "list-servers": "List the servers of the network.",
     "update": "Fetch the newest directory.",
     "server": "Set up and run a server.",
+    "authority": "Set up and run a directory authority.",
     "version": "Show versions.",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mixminion.errors import EX_CONFIG, PeerError, UserError
+from mixminion.errors import EX_CONFIG, EX_DATAERR, PeerError, UserError
 
 
 class BadDocument(PeerError):
@@ -133,3 +133,15 @@ class UnknownSuite(PeerError):
         "The network's packets are of suite {suite}, which this release of Mixminion does not"
         " know; install a newer release."
     )
+
+
+class BadBootstrap(UserError):
+    """A file that does not say which network to join: ``listing`` has what is wrong, line by
+    line."""
+
+    code = "bad-bootstrap"
+    sentence = (
+        "{name} does not say which network to join; ask for another file where you got it:\n"
+        "{listing}"
+    )
+    exit_code = EX_DATAERR

@@ -22,8 +22,8 @@ class NoPassphrase(OperatorError):
 
     code = "no-passphrase"
     sentence = (
-        "{path} is protected by a passphrase: say where it comes from, with passphrase in "
-        "[Server] or with an option of the command."
+        "{path} is protected by a passphrase: say where it comes from, with passphrase in the "
+        "configuration or with an option of the command."
     )
 
 

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from mixminion.cli.sheets import lines
 from mixminion.disk import lock, private
 from mixminion.testing.cases import SyncTestCase
 from tests.cli.test_main import run
@@ -105,10 +106,8 @@ class StatusTests(HomeTestCase):
 
     def test_attention(self):
         """What is to do comes first."""
-        from mixminion.cli.server_status import _lines
-
-        lines = list(_lines({"attention": ["do this", "and that"], "nickname": "x"}))
-        self.assertEqual(lines[:2], ["do this", "Also: and that"])
+        shown = list(lines({"attention": ["do this", "and that"], "nickname": "x"}))
+        self.assertEqual(shown[:2], ["do this", "Also: and that"])
 
     def test_json(self):
         """JSON is the daemon's answer as it is; a configuration spoilt since does no harm."""

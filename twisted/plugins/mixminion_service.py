@@ -5,3 +5,9 @@ from twisted.application.service import ServiceMaker
 server = ServiceMaker(
     "Mixminion server", "mixminion.app.server", "A Mixminion mix server", "mixminion"
 )
+authority = ServiceMaker(
+    "Mixminion authority",
+    "mixminion.app.authority",
+    "A Mixminion directory authority",
+    "mixminion-authority",
+)

@@ -1,0 +1,147 @@
+"""An authority's vote, from what it knows at that moment.
+
+Making it twice for one instant gives the same random commitment, because what it reveals is
+drawn from a seed; whoever sends votes sees to it that only the first one leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from mixminion.authority.admission import admitted
+from mixminion.authority.config import Settings
+from mixminion.authority.figures import Figures, usable
+from mixminion.authority.records import Record
+from mixminion.authority.register import Register
+from mixminion.crypto import kdf
+from mixminion.directory.checks import SignedConsensus
+from mixminion.directory.consensus import USABLE, Server
+from mixminion.directory.tally import METHODS
+from mixminion.directory.vote import MOST_SERVERS, Recommended, Vote, VotedPeriod, VotedServer
+from mixminion.interfaces import Clock
+
+FLAGS = (USABLE,)
+PERIODS = 3
+"""Key periods that are voted for: the current one and two ahead."""
+WAIT = 3
+"""Consensus intervals between a server's first listing and its first use: then every valid
+document has it."""
+_REVEAL = b"mixminion shared random reveal"
+
+
+class Voting:
+    """Makes votes.  *settings* and *figures* are asked each time; *seed* is secret, 32 octets."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        identity: bytes,
+        register: Register,
+        settings: Callable[[], Settings],
+        figures: Callable[[], Figures],
+        seed: bytes,
+    ) -> None:
+        self._clock = clock
+        self._identity = identity
+        self._register = register
+        self._settings = settings
+        self._figures = figures
+        self._seed = seed
+
+    def make_vote(self, valid_after: int, previous: SignedConsensus | None) -> Vote:
+        """The vote for the consensus of *valid_after*; *previous* is the last one that is held."""
+        settings = self._settings()
+        network = settings.network
+        return Vote(
+            authority=self._identity,
+            nickname=settings.authority.nickname,
+            contact=settings.authority.contact or "",
+            published=int(self._clock.seconds()),
+            methods=METHODS,
+            valid_after=valid_after,
+            test_network=network.test_network,
+            previous=None if previous is None else previous.digest,
+            parameters=network.parameters(),
+            key_periods=tuple(self._periods(settings, valid_after)),
+            flags_known=FLAGS,
+            recommended=_recommended(settings),
+            commitment=kdf.sha256(self._secret(valid_after)),
+            reveal=self._reveal(previous),
+            servers=tuple(self._servers(settings, valid_after, previous)),
+        )
+
+    def _servers(
+        self, settings: Settings, valid_after: int, previous: SignedConsensus | None
+    ) -> Iterator[VotedServer]:
+        before: Mapping[bytes, Server] = (
+            {} if previous is None else {each.identity: each for each in previous.consensus.servers}
+        )
+        wait = WAIT * settings.network.parameters().consensus_interval
+        begins = valid_after if previous is None else valid_after + wait
+        figures = self._figures().fresh(self._clock.seconds(), settings.figures.expiry)
+        listed = sorted(
+            admitted(self._register.records.values(), settings, valid_after),
+            key=lambda record: record.identity,
+        )
+        for record in listed[:MOST_SERVERS]:
+            last = before.get(record.identity)
+            reliability = figures.reliability(record.identity)
+            was_usable = last is not None and USABLE in last.flags
+            yield VotedServer(
+                identity=record.identity,
+                descriptor=_digest(record),
+                usable_from=begins if last is None else last.usable_from,
+                flags=FLAGS if _sound(record) and usable(reliability, was_usable) else (),
+                reliability=reliability,
+            )
+
+    @staticmethod
+    def _periods(settings: Settings, valid_after: int) -> Iterator[VotedPeriod]:
+        length = settings.network.parameters().key_period
+        current = valid_after // length
+        for number in range(current, current + PERIODS):
+            yield VotedPeriod(
+                number=number,
+                begins=number * length,
+                ends=(number + 1) * length,
+                geometry=settings.network.geometry(number),
+            )
+
+    # -- the shared random value -----------------------------------------------------------------
+
+    def _secret(self, valid_after: int) -> bytes:
+        return kdf.hmac_sha256(self._seed, _REVEAL + valid_after.to_bytes(8, "big"))
+
+    def _reveal(self, previous: SignedConsensus | None) -> bytes | None:
+        """What is hidden by our commitment in *previous*, if it has one that we can open."""
+        shared = None if previous is None else previous.consensus.shared_random
+        if previous is None or shared is None:
+            return None
+        secret = self._secret(previous.consensus.valid_after)
+        ours = kdf.sha256(secret)
+        found = any(
+            (each.authority, each.commitment) == (self._identity, ours)
+            for each in shared.commitments
+        )
+        return secret if found else None
+
+
+def _digest(record: Record) -> bytes:
+    assert record.described is not None  # nobody else is admitted
+    return record.described.digest
+
+
+def _sound(record: Record) -> bool:
+    """Whether nothing it says of itself keeps paths away."""
+    assert record.described is not None
+    said = record.described.said
+    return bool(said.addresses) and not said.insecure
+
+
+def _recommended(settings: Settings) -> Recommended | None:
+    clients = settings.network.recommended_clients
+    servers = settings.network.recommended_servers
+    if not clients and not servers:
+        return None
+    return Recommended(clients=clients, servers=servers)
