@@ -86,9 +86,7 @@ class Ballot:
         if not signed:
             raise NotABallot(word="unsigned", blamed=frozenset())
         try:
-            vote = documents.decode(
-                Vote, envelope.payload, name=NAME, version=VERSION, limit=LIMIT
-            )
+            vote = documents.decode(Vote, envelope.payload, name=NAME, version=VERSION, limit=LIMIT)
         except (BadDocument, NewerDocument):
             raise NotABallot(word="malformed", blamed=frozenset(signed)) from None
         if vote.valid_after != near:
@@ -98,9 +96,7 @@ class Ballot:
         return cls(vote, digest, envelope.payload, signed)
 
 
-def _signers(
-    envelope: Envelope, authorities: Iterable[bytes], at: float
-) -> dict[bytes, Signature]:
+def _signers(envelope: Envelope, authorities: Iterable[bytes], at: float) -> dict[bytes, Signature]:
     """The first good signature of each of *authorities*."""
     wanted = list(dict.fromkeys(authorities))
     found: dict[bytes, Signature] = {}

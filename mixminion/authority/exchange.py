@@ -30,6 +30,7 @@ class Verdict(StrEnum):
 
     VOTED = "voted"  #: it counts
     ABSENT = "absent"
+    OTHER_INSTANT = "other-instant"  #: it voted for another one: its clock is wrong, perhaps
     LATE = "late"  #: with fewer signatures than the round takes
     GARBLED = "garbled"  #: what it signed is no vote for this instant
     UNAVAILABLE = "unavailable"  #: it names descriptors that nobody could show in time
@@ -88,9 +89,7 @@ class _Seat:
     heard: Finding = Finding(Verdict.ABSENT)
 
     def known(self, digest: bytes) -> Ballot | None:
-        return (
-            self.ballots.get(digest) or self.strays.get(digest) or self.early.get(digest)
-        )
+        return self.ballots.get(digest) or self.strays.get(digest) or self.early.get(digest)
 
     @property
     def distinct(self) -> dict[bytes, Ballot]:
@@ -146,15 +145,17 @@ class Exchange:
     def offered(self, octets: bytes, now: float) -> tuple[str | None, list[Action]]:
         """Somebody sent this: a word that says why it is not taken, or None, and what to do."""
         try:
-            ballot = Ballot.read(
-                octets, self._authorities, self.schedule.valid_after, self.known
-            )
+            ballot = Ballot.read(octets, self._authorities, self.schedule.valid_after, self.known)
         except NotABallot as error:
-            word: str = error.fields["word"]
-            for each in error.fields["blamed"]:
-                self.blame(each, Finding(Verdict.GARBLED, f"it signed what is {word}"))
-            return word, []
+            return self.refused(error), []
         return self.receive(ballot, now)
+
+    def refused(self, error: NotABallot) -> str:
+        """The word for what is no vote; whoever signed it is to blame."""
+        word: str = error.fields["word"]
+        for each in error.fields["blamed"]:
+            self.blame(each, Finding(Verdict.GARBLED, f"it signed what is {word}"))
+        return word
 
     def receive(self, ballot: Ballot, now: float) -> tuple[str | None, list[Action]]:
         """The same for one that was read."""
@@ -162,7 +163,7 @@ class Exchange:
         seat = self._seats[ballot.author]
         if ballot.vote.valid_after != self.schedule.valid_after:
             detail = f"it voted for {ballot.vote.valid_after}"
-            self.blame(ballot.author, Finding(Verdict.GARBLED, detail))
+            self.blame(ballot.author, Finding(Verdict.OTHER_INSTANT, detail))
             return "another-instant", []
         round = self.schedule.round(now)
         known = seat.known(ballot.digest)
@@ -280,9 +281,7 @@ class Exchange:
                 seat.strays[digest] = ballot
                 self.blame(ballot.author, Finding(Verdict.UNAVAILABLE, seat.heard.detail))
 
-    def _early(
-        self, seat: _Seat, ballot: Ballot, now: float
-    ) -> tuple[str | None, list[Action]]:
+    def _early(self, seat: _Seat, ballot: Ballot, now: float) -> tuple[str | None, list[Action]]:
         """Before the first round: by a clock that is ahead of ours, or wrong."""
         if now < self.schedule.opens:
             return "early", []
@@ -319,8 +318,8 @@ class Exchange:
         return sorted(actions, key=lambda action: not isinstance(action, Keep))
 
     def _accept(self, seat: _Seat, digest: bytes, round: int) -> list[Action]:
-        """Take it; before the last round with our own signature, which the others can still
-        count on by then, and never in the last, when some could not."""
+        """Take it, and unless this is the last round, after which nobody counts, sign it and pass
+        it on: one signature more than the round takes is what the next one takes."""
         seat.accepted.add(digest)
         ballot = seat.ballots[digest]
         if round > self.schedule.faults:
@@ -334,10 +333,15 @@ class Exchange:
             yield from (seat.ballots[each] for each in seat.ballots if each in seat.accepted)
 
 
-_GRAVITY = (Verdict.ABSENT, Verdict.GARBLED, Verdict.LATE, Verdict.UNAVAILABLE)
+_GRAVITY = (
+    Verdict.ABSENT,
+    Verdict.OTHER_INSTANT,
+    Verdict.GARBLED,
+    Verdict.LATE,
+    Verdict.UNAVAILABLE,
+)
 
 
 def _signatures(ballot: Ballot) -> str:
     count = len(ballot.signatures)
     return f"{count} signature" if count == 1 else f"{count} signatures"
-
