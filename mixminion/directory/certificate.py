@@ -7,6 +7,7 @@ role keeps one from standing in for the other.
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 
 from mixminion.directory import documents
 from mixminion.directory.documents import Document, Key, Time
@@ -76,7 +77,7 @@ def signing_key(signature: Signature, role: Role, identity: bytes, now: float) -
         problem = "the certificate is of another kind"
     elif certificate.identity != identity:
         problem = "the certificate is another identity's"
-    elif not any(envelope.signed_by(identity, each) for each in envelope.signatures[:1]):
+    elif not _signed_by(envelope, identity):
         problem = "the certificate's signature is wrong"
     elif now < certificate.valid_after:
         problem = "the key certificate is not valid yet"
@@ -85,6 +86,12 @@ def signing_key(signature: Signature, role: Role, identity: bytes, now: float) -
     else:
         return certificate.key
     raise BadSignature(document=f"{role} document", problem=problem)
+
+
+@lru_cache(maxsize=256)
+def _signed_by(certificate: Envelope, identity: bytes) -> bool:
+    """Whether *identity* signed it; asked again with every document of one key."""
+    return any(certificate.signed_by(identity, each) for each in certificate.signatures[:1])
 
 
 def claims(signature: Signature, identity: bytes) -> bool:
