@@ -26,6 +26,12 @@ def most(values: Iterable[H], tie: Callable[[H], Any]) -> H:
     return min(counts, key=lambda value: (-counts[value], tie(value)))
 
 
+def agreed(values: Iterable[H], needed: int) -> H | None:
+    """The value that at least *needed* of *values* are, which is more than half of them."""
+    found = named_by(([value] for value in values), needed)
+    return found.pop() if found else None
+
+
 def named_by(lists: Iterable[Iterable[H]], needed: int) -> set[H]:
     """What at least *needed* of *lists* name; each list names a thing once."""
     counts = Counter(each for one in lists for each in set(one))

@@ -95,6 +95,15 @@ def flat(value: object) -> bool:
     return isinstance(value, str | bool) or (isinstance(value, int) and abs(value) <= GREATEST)
 
 
+def within(value: object, depth: int) -> bool:
+    """Whether objects and arrays in *value* nest at most *depth* deep, its own level counted."""
+    if isinstance(value, dict):
+        return depth > 0 and all(within(each, depth - 1) for each in value.values())
+    if isinstance(value, list | tuple):
+        return depth > 0 and all(within(each, depth - 1) for each in value)
+    return True
+
+
 def _again(value: object, octets: bytes) -> bytes:
     # Code points and UTF-16 code units sort differently only beyond the BMP; msgspec sorts
     # by code points, an order of magnitude faster than _ordered.

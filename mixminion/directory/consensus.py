@@ -12,7 +12,6 @@ from mixminion.crypto import kdf
 from mixminion.directory import documents
 from mixminion.directory.descriptor import Descriptor
 from mixminion.directory.documents import (
-    Count,
     Digest,
     Document,
     Key,
@@ -24,7 +23,7 @@ from mixminion.directory.documents import (
     ascending,
 )
 from mixminion.directory.envelope import Envelope, PayloadType, Signer, sign
-from mixminion.directory.parameters import PacketGeometry, Parameters
+from mixminion.directory.parameters import Parameters
 from mixminion.directory.parts import (
     Addresses,
     Exit,
@@ -35,7 +34,7 @@ from mixminion.directory.parts import (
     check_addresses,
     check_exits,
 )
-from mixminion.directory.vote import PerMille, Recommended
+from mixminion.directory.vote import PerMille, Recommended, VotedPeriod, check_periods
 
 VERSION = 1
 METHOD = 1
@@ -47,14 +46,10 @@ USABLE = "usable"
 """The flag of servers that paths may use."""
 
 
-class KeyPeriod(Part, frozen=True, kw_only=True):
+class KeyPeriod(VotedPeriod, frozen=True, kw_only=True):
     """One key period: packets that leave from ``begins`` until ``ends`` have this geometry and
     are made with the keys of the key document ``keys``."""
 
-    number: Count
-    begins: Time
-    ends: Time
-    geometry: PacketGeometry
     keys: Digest
 
 
@@ -161,15 +156,7 @@ class Consensus(Document, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.valid_after < self.fresh_until <= self.valid_until:
             raise ValueError("its times are not in order")
-        for a, b in zip(self.key_periods, self.key_periods[1:], strict=False):
-            if b.number != a.number + 1 or b.begins != a.ends:
-                raise ValueError("the key periods do not follow each other")
-        if any(period.begins >= period.ends for period in self.key_periods):
-            raise ValueError("a key period ends before it begins")
-        if not self.key_periods[0].begins <= self.valid_after < self.key_periods[0].ends:
-            raise ValueError("the first key period is not the current one")
-        if any(period.geometry.hops < self.parameters.hops for period in self.key_periods):
-            raise ValueError("the paths are longer than a header")
+        check_periods(self.key_periods, self.valid_after, self.parameters.hops)
         ids = [server.identity for server in self.servers]
         if not ascending(ids):
             raise ValueError("the servers are not ascending by identity")

@@ -43,6 +43,13 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sig: Annotated[bytes, Meta(min_length=64, max_length=64)]
     certificate: Envelope | None = None
 
+    def __post_init__(self) -> None:
+        # Otherwise certificates could nest deeper than canonical JSON does, or be of any length.
+        if self.certificate is None:
+            return
+        if [each.certificate for each in self.certificate.signatures] not in ([], [None]):
+            raise ValueError("a certificate has more than one signature, or certified ones")
+
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """A payload and the signatures on it, none of them checked yet."""

@@ -16,7 +16,7 @@ from mixminion.directory.parameters import SUITES
 
 VERSION = 1
 NAME = "key document"
-LIMIT = 32 * 2**20
+LIMIT = 34 * 2**20
 """Octets: 20,000 servers with keys of suite xwing."""
 
 

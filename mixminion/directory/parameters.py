@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Self
 
 import msgspec
@@ -128,6 +129,13 @@ class PacketGeometry(Part, frozen=True, kw_only=True, omit_defaults=False):
         room = self.packet - 2 * header - _AROUND_SEALED
         if self.commands < _RELAY or room < _LEAST_SEALED:
             raise ValueError("no packet can have these sizes")
+
+
+def check_packet_length(geometries: Iterable[PacketGeometry]) -> None:
+    """ValueError when two have packets of different lengths: links carry frames of one length, so
+    a network's packets have the same one in every key period."""
+    if len({each.packet for each in geometries}) > 1:
+        raise ValueError("the key periods differ in the length of packets")
 
 
 def geometry_digest(suite: str, hops: int, commands: int, packet: int) -> bytes:

@@ -10,10 +10,13 @@ from typing import Annotated, Any, Self
 import msgspec
 from msgspec import Meta
 
+from mixminion.directory import canonical
 from mixminion.directory.documents import Count, Part, Word
 from mixminion.util.hostport import HostPort
 
 MOST_ADDRESSES = 8
+POLICY_DEPTH = 3
+"""Objects and arrays in each other, in what an exit publishes, the outermost counted."""
 Addresses = Annotated[tuple[HostPort, ...], Meta(max_length=MOST_ADDRESSES)]
 ExitName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,31}\Z")]
 Words = Annotated[tuple[Word, ...], Meta(max_length=32)]
@@ -130,10 +133,10 @@ def is_public(place: HostPort) -> bool:
             return six in _PUBLIC
 
 
-def check_exits(exits: Iterable[Exit]) -> None:
-    """ValueError when two have one name."""
-    names = [each.name for each in exits]
-    if len(names) < 2:
-        return
-    if len(set(names)) != len(names):
+def check_exits(exits: Sequence[Exit]) -> None:
+    """ValueError when two have one name, or a policy could stand in a descriptor and not in a
+    consensus, where it is two levels deeper."""
+    if len(exits) > 1 and len({each.name for each in exits}) != len(exits):
         raise ValueError("two exits have one name")
+    if any(each.policy and not canonical.within(each.policy, POLICY_DEPTH) for each in exits):
+        raise ValueError("an exit's policy is nested too deep")

@@ -6,6 +6,8 @@ say that their authors had it, and every descriptor it names, in time (:mod:`mix
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated, Self
 
 from msgspec import Meta
@@ -23,8 +25,9 @@ from mixminion.directory.documents import (
     ascending,
 )
 from mixminion.directory.envelope import Envelope, PayloadType, Signer, sign
-from mixminion.directory.parameters import PacketGeometry, Parameters
+from mixminion.directory.parameters import PacketGeometry, Parameters, check_packet_length
 from mixminion.directory.parts import Words
+from mixminion.util import times
 
 VERSION = 1
 NAME = "vote"
@@ -53,6 +56,20 @@ class VotedPeriod(Part, frozen=True, kw_only=True):
     begins: Time
     ends: Time
     geometry: PacketGeometry
+
+
+def check_periods(periods: Sequence[VotedPeriod], valid_after: int, hops: int) -> None:
+    """ValueError unless a consensus of *valid_after* can have *periods*, and paths of *hops*."""
+    for a, b in pairwise(periods):
+        if b.number != a.number + 1 or b.begins != a.ends:
+            raise ValueError("the key periods do not follow each other")
+    if any(period.begins >= period.ends for period in periods):
+        raise ValueError("a key period ends before it begins")
+    if not periods[0].begins <= valid_after < periods[0].ends:
+        raise ValueError("the first key period is not the current one")
+    if any(period.geometry.hops < hops for period in periods):
+        raise ValueError("the paths are longer than a header")
+    check_packet_length(period.geometry for period in periods)
 
 
 class Recommended(Part, frozen=True, kw_only=True):
@@ -87,8 +104,10 @@ class Vote(Document, frozen=True, kw_only=True):
             raise ValueError("its methods or flags are not ascending")
         if not ascending(server.identity for server in self.servers):
             raise ValueError("its servers are not ascending by identity")
-        if not ascending(period.number for period in self.key_periods):
-            raise ValueError("its key periods are not ascending")
+        check_periods(self.key_periods, self.valid_after, self.parameters.hops)
+        fresh, valid = self.parameters.consensus_fresh, self.parameters.consensus_valid
+        if not fresh <= valid <= times.LAST - self.valid_after:
+            raise ValueError("its consensus would have no dates")
         known = {*self.flags_known}
         if any(not ascending(s.flags) or not known >= {*s.flags} for s in self.servers):
             raise ValueError("a server's flags are not ascending, or not voted on")

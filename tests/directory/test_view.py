@@ -84,7 +84,7 @@ class PeriodTests(SyncTestCase):
     def test_geometry(self):
         """Each period has its own geometry; an unknown suite asks for a newer release."""
         document = consensus([ALICE])
-        strange = PacketGeometry(suite="hqc", hops=4, commands=82, packet=999, digest=bytes(32))
+        strange = PacketGeometry(suite="hqc", hops=4, commands=82, packet=32_768, digest=bytes(32))
         first, second, third = document.key_periods
         last = KeyPeriod(
             number=third.number,
