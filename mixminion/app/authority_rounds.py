@@ -50,7 +50,8 @@ def shown(status: Mapping[str, Any], name: Name) -> dict[str, Any]:
 
 def _next(status: Mapping[str, Any]) -> Mapping[str, Any]:
     after = status["next"]["valid-after"]
-    current = next((each for each in status["instants"] if each["valid-after"] == after), {})
+    found = [each for each in status["instants"] if each["valid-after"] == after]
+    current: Mapping[str, Any] = found[0] if found else {}
     told = {
         "valid-after": to_text(after),
         "votes-from": to_text(status["next"]["begins"]),
