@@ -10,6 +10,7 @@ from mixminion.util.times import to_text
 DID = {
     "absent": "did not vote",
     "late": "voted too late",
+    "other-instant": "voted for another time",
     "garbled": "sent something that is no vote",
     "unavailable": "voted for descriptors that could not be fetched",
     "equivocated": "sent two different votes",
