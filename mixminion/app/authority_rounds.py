@@ -10,6 +10,7 @@ from mixminion.util.times import to_text
 DID = {
     "absent": "did not vote",
     "late": "voted too late",
+    "other-instant": "voted for another time",
     "garbled": "sent something that is no vote",
     "unavailable": "voted for descriptors that could not be fetched",
     "equivocated": "sent two different votes",
@@ -50,7 +51,8 @@ def shown(status: Mapping[str, Any], name: Name) -> dict[str, Any]:
 
 def _next(status: Mapping[str, Any]) -> Mapping[str, Any]:
     after = status["next"]["valid-after"]
-    current = next((each for each in status["instants"] if each["valid-after"] == after), {})
+    found = [each for each in status["instants"] if each["valid-after"] == after]
+    current: Mapping[str, Any] = found[0] if found else {}
     told = {
         "valid-after": to_text(after),
         "votes-from": to_text(status["next"]["begins"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -237,7 +237,7 @@ class AuthorityServer:
 
     # -- what happens by itself ------------------------------------------------------------------
 
-    def _publish(self, signed: SignedConsensus, keys: dict[bytes, bytes]) -> None:
+    def _publish(self, signed: SignedConsensus, keys: Mapping[bytes, bytes]) -> None:
         """A consensus, or more signatures on it."""
         identities = [server.identity for server in signed.consensus.servers]
         self.register.listed(identities, signed.consensus.valid_after)

@@ -71,6 +71,8 @@ class AuthorityChannel(QuietChannel):
 
     @override
     def allHeadersReceived(self) -> None:
+        if self._refused:
+            return
         found = _PATH.match(self._path)
         path = found[0] if found else b""
         request: Any = self.requests[-1]
@@ -122,7 +124,7 @@ class Admitting(WrappingFactory[Any]):
             self.admission.enter(prefix)
         except TooManyConnections:
             return None
-        protocol: Any = super().buildProtocol(addr)  # type: ignore[no-untyped-call]
+        protocol: Any = super().buildProtocol(addr)
         if protocol is None:
             self.admission.leave(prefix)
         else:

@@ -14,6 +14,9 @@ from mixminion.interfaces import Clock
 REQUEST = 60.0
 """Seconds in which a request must have come whole, after the connection or the last one."""
 
+_DIGITS = 20
+"""Of a length that anybody could mean."""
+
 
 class QuietChannel(HTTPChannel):
     """One connection: a short header, a body no longer than its site allows, no log."""
@@ -25,7 +28,19 @@ class QuietChannel(HTTPChannel):
     _refused = False
 
     @override
+    def headerReceived(self, line: bytes) -> bool:
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"content-length" and len(value.strip()) > _DIGITS:
+            # int() would raise what nobody catches.
+            self._refuse(b"400 Bad Request")
+            return False
+        received: bool = super().headerReceived(line)  # type: ignore[no-untyped-call]
+        return received
+
+    @override
     def allHeadersReceived(self) -> None:
+        if self._refused:
+            return
         # An upload without a length could be any; twisted.web would spool it to disk.
         if self.length is None:
             self._refuse(b"411 Length Required")

@@ -36,7 +36,7 @@ DAY = 86_400
 class TableTests(SyncTestCase):
     def test_every_command(self):
         """Each command of the table can be loaded and has help."""
-        for name in group.table:  # type: ignore[attr-defined]
+        for name in group.table:
             with click.Context(group) as context:
                 command = group.get_command(context, name)
             assert command is not None

@@ -82,6 +82,16 @@ class BoundsTests(SiteCase):
         self.assertTrue(reader.received.startswith(b"HTTP/1.1 413 "))
         self.assertTrue(reader.ended)
 
+    def test_length_without_end(self):
+        """A length of thousands of digits, which the standard library refuses to read."""
+        length = b"Content-Length: " + b"1" * 5000
+        for rest in (b"\r\n\r\n", b"\r\nHost: x\r\n\r\n"):
+            reader = self.tell(b"POST / HTTP/1.1\r\n" + length + rest)
+            self.assertTrue(reader.received.startswith(b"HTTP/1.1 400 "))
+            self.assertEqual(reader.received.count(b"HTTP/1.1"), 1)
+            self.assertTrue(reader.ended)
+        self.assertEqual(self.logged, [])
+
     def test_upload_of_unknown_length(self):
         """A chunked body could be any length."""
         reader = self.tell(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.fuzz.driver import Target
-from tests.fuzz.targets import documents, files, links, packets, servers, stores, texts
+from tests.fuzz.targets import authorities, documents, files, links, packets, servers, stores, texts
 
-ROOMS = (packets, links, documents, texts, servers, files, stores)
+ROOMS = (packets, links, documents, texts, servers, files, stores, authorities)
 
 TARGETS: dict[str, Target] = {target.name: target for room in ROOMS for target in room.TARGETS}
