@@ -9,6 +9,7 @@ from mixminion.util.times import to_text
 
 DID = {
     "absent": "did not vote",
+    "other-instant": "voted for another time",
     "late": "voted too late",
     "garbled": "sent something that is no vote",
     "unavailable": "voted for descriptors that could not be fetched",
