@@ -9,6 +9,7 @@ from mixminion.util.times import to_text
 
 DID = {
     "absent": "did not vote",
+    "other-instant": "voted for another time",
     "late": "voted too late",
     "other-instant": "voted for another time",
     "garbled": "sent something that is no vote",

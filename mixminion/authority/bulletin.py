@@ -119,6 +119,8 @@ class Bulletin:
             told["clock-ahead"] = round(ahead)
         if who in office.contacts.silent:
             told["silent"] = office.contacts.silent[who]
+        if who in office.contacts.refusing:
+            told["refuses"] = office.contacts.refusing[who]
         told["misdeeds"] = [each.report() for each in office.conduct.of(who)]
         return told
 

@@ -70,12 +70,13 @@ class Conduct:
         self.forgive(who, valid_after, misdeed)
         known.append(Remembered(valid_after, misdeed, detail))
 
-    def forgive(self, who: bytes, valid_after: int, misdeed: Misdeed) -> None:
-        """It was not so."""
+    def forgive(self, who: bytes, valid_after: int, misdeed: Misdeed) -> bool:
+        """It is so no more; whether it was remembered."""
         known = self._misdeeds[who]
-        for each in list(known):
-            if (each.valid_after, each.misdeed) == (valid_after, misdeed):
-                known.remove(each)
+        found = [e for e in known if (e.valid_after, e.misdeed) == (valid_after, misdeed)]
+        for each in found:
+            known.remove(each)
+        return bool(found)
 
     def of(self, who: bytes, valid_after: int | None = None) -> list[Remembered]:
         """What is remembered of one authority, the oldest first; of one instant if it is given."""

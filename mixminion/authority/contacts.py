@@ -16,6 +16,9 @@ PATIENCE = 60.0
 EARLY = "early"
 """What an authority says whose clock has not come so far: it is asked again."""
 
+_HARMLESS = frozenset({"late", "equivocated"})
+"""Refusals that say nothing against us."""
+
 
 class Contacts:
     """The *others*, by identity, reached through *peers*."""
@@ -25,6 +28,7 @@ class Contacts:
     ) -> None:
         self.others = tuple(others)
         self.silent: dict[bytes, str] = {}  #: who did not answer the last time, and why
+        self.refusing: dict[bytes, str] = {}  #: who did not take what we sent: his word
         self._ahead: dict[bytes, float] = {}
         self._clock = clock
         self._random = random
@@ -59,14 +63,16 @@ class Contacts:
         failures = 0
         while (left := until - self._clock.seconds()) > 0:
             try:
-                self._heard(
-                    peer,
-                    await self._peers.post(peer, name, octets, min(left, length / 2, PATIENCE)),
-                )
+                seconds = min(left, length / 2, PATIENCE)
+                self._heard(peer, await self._peers.post(peer, name, octets, seconds))
+                self.refusing.pop(peer, None)
                 return
             except Refused as error:
                 self._failed(peer, error)
-                if error.fields["word"] != EARLY:
+                word = error.fields["word"]
+                if word != EARLY:
+                    if word not in _HARMLESS:
+                        self.refusing[peer] = word
                     return
             except NoAnswer as error:
                 self._failed(peer, error)

@@ -92,6 +92,10 @@ class _Seat:
         return self.ballots.get(digest) or self.strays.get(digest) or self.early.get(digest)
 
     @property
+    def convicted(self) -> bool:
+        return len(self.ballots) == MOST
+
+    @property
     def distinct(self) -> dict[bytes, Ballot]:
         return {**self.early, **self.strays, **self.ballots}
 
@@ -126,8 +130,9 @@ class Exchange:
     # -- what goes in ----------------------------------------------------------------------------
 
     def begin(self, now: float, own: Ballot | None) -> list[Action]:
-        """The first round begins, with our own vote if there is one; a restart within the
-        exchange begins again.  What was kept is spread again, what came early is looked at."""
+        """The first round begins, with our own vote, if there is one and it is kept; a restart
+        within the exchange begins again.  What was kept is spread again, what came early is
+        looked at."""
         now = self._tick(now)
         again: list[Action] = [Spread(ballot) for ballot in self._in()]
         if own is not None:
@@ -135,7 +140,7 @@ class Exchange:
             if not seat.ballots:
                 seat.ballots[own.digest] = own
                 seat.accepted.add(own.digest)
-                again += [Keep(own), Spread(own)]
+                again.append(Spread(own))
         for seat in self._seats.values():
             early, seat.early = seat.early, {}
             for ballot in early.values():
@@ -181,7 +186,7 @@ class Exchange:
             return "late", self._stray(
                 seat, ballot, Finding(Verdict.LATE, f"{_signatures(ballot)} {when}")
             )
-        if len(seat.ballots) == MOST:
+        if seat.convicted:
             return "equivocated", []
         return None, self._in_time(seat, ballot, round)
 
@@ -229,7 +234,7 @@ class Exchange:
         return [
             seat.ballots[digest]
             for _, seat in seats
-            if len(seat.ballots) == 1
+            if not seat.convicted
             for digest in seat.accepted
         ]
 
@@ -238,10 +243,14 @@ class Exchange:
         """The authors of whom nothing has been taken yet."""
         return [each for each, seat in self._seats.items() if not seat.accepted]
 
+    def wants(self, digest: bytes) -> bool:
+        """Whether what this ballot names is still of any use."""
+        return any(digest in seat.ballots for seat in self._seats.values() if not seat.convicted)
+
     def finding(self, author: bytes) -> Finding:
         """The verdict on *author*, as it is now."""
         seat = self._seats[author]
-        if len(seat.ballots) == MOST:
+        if seat.convicted:
             return Finding(Verdict.EQUIVOCATED)
         if seat.accepted:
             return Finding(Verdict.VOTED, "and signed another vote" if seat.strays else "")
@@ -273,7 +282,7 @@ class Exchange:
 
     def _expire(self, seat: _Seat, round: int) -> None:
         """Let go of what is still looked for and has too few signatures by now."""
-        if len(seat.ballots) == MOST:
+        if seat.convicted:
             return
         for digest, ballot in list(seat.ballots.items()):
             if digest not in seat.accepted and len(ballot.signatures) < round:

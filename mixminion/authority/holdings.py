@@ -22,7 +22,7 @@ from mixminion.directory.envelope import Envelope, PayloadType
 from mixminion.errors import PeerError
 from mixminion.interfaces import Clock, Random
 
-MOST_OCTETS = 256 * 2**20
+MOST_OCTETS = 192 * 2**20
 """Of the payloads that one vote may name: what everybody can fetch within a round."""
 ABREAST = 4
 """Requests to one authority at the same time."""
@@ -95,6 +95,11 @@ class Holdings:
         """Forget all but *wanted*."""
         self._good = {each: self._good[each] for each in {*wanted} if each in self._good}
 
+    def forget(self, digests: Iterable[bytes]) -> None:
+        """Forget these; who needs one of them after all can look for it again."""
+        for each in digests:
+            self._good.pop(each, None)
+
     def _take(self, digest: bytes, octets: bytes, at: int) -> _Good | None:
         try:
             said = Descriptor.verify(octets, at)
@@ -146,6 +151,7 @@ class Search:
         self._octets = 0
         self._asked: set[bytes] = set()
         self._holders: set[bytes] = set()
+        self._fetched: list[bytes] = []
         self._looked = False
         self.over = False
 
@@ -160,6 +166,12 @@ class Search:
             for holder in self._holders - self._asked:
                 self._asked.add(holder)
                 _ = self._tasks.start(self._all_from(holder))
+
+    def drop(self) -> None:
+        """Nobody needs it any more: let go of what was fetched."""
+        self.over = True
+        self._holdings.forget(self._fetched)
+        self._fetched.clear()
 
     async def _look(self) -> None:
         for number, digest in enumerate(self._digests, 1):
@@ -209,6 +221,7 @@ class Search:
                 continue
             good = self._holdings.take(digest, octets, self._at)
             if good:
+                self._fetched.append(digest)
                 self._missing.discard(digest)
                 self._octets += self._holdings.length(digest, self._at) or 0
                 self._check()

@@ -43,9 +43,11 @@ class Poll:
         self.valid_after = schedule.valid_after
         self.problem = ""  #: why we have no vote in it
         self.whole = False  #: whether we have been there from the first round on
+        self.seen = False  #: whether, too, we were there until the last one
         self._office = office
         self._latest = latest
         self._searches: dict[bytes, Search] = {}
+        self._unwritten: set[bytes] = set()  # taken, and not on the disk: neither sent nor served
         kept = list(self._read(office.archive.votes(self.valid_after)))
         self.exchange = Exchange(schedule, office.authorities, office.identity, office.me, kept)
         for stray in self._read(office.archive.votes(self.valid_after, "stray")):
@@ -58,6 +60,7 @@ class Poll:
         late = self._office.now - schedule.begins
         if late < schedule.rounds * schedule.length:
             self._begin()
+            self.seen = self.whole
             if late > schedule.length / 4:
                 self._ask_for_missing()
             for round in range(1, schedule.rounds + 1):
@@ -67,6 +70,7 @@ class Poll:
                     self._ask_for_missing()
             await tasks.until(schedule.closes)
         self.exchange.close(self._office.now)
+        self._let_go()
 
     def offered(self, octets: bytes) -> str | None:
         """Somebody sent this: None, or a word that says why it is not taken."""
@@ -78,13 +82,21 @@ class Poll:
         word, actions = self.exchange.receive(ballot, self._office.now)
         return self._told(word, actions)
 
+    def served(self, author: bytes) -> bytes | None:
+        """The vote of *author* that was taken, in its envelope."""
+        ballot = self.exchange.ballot(author)
+        return None if ballot is None or ballot.digest in self._unwritten else ballot.octets
+
     @property
     def named(self) -> set[bytes]:
         """The digests of all descriptors that votes which count name."""
         return {each.descriptor for ballot in self.exchange.votes for each in ballot.vote.servers}
 
     def judge(self) -> None:
-        """Remember what the verdicts say, once they are final."""
+        """Remember what the verdicts say, once they are final, if we can tell: who was away has
+        no right to say of others that they were."""
+        if not self.seen:
+            return
         conduct, at = self._office.conduct, self.valid_after
         for author in self._office.authorities:
             finding = self.exchange.finding(author)
@@ -110,19 +122,20 @@ class Poll:
         office, schedule = self._office, self.schedule
         if office.archive.has(self.valid_after, "vote", office.identity):
             self.problem = "our vote is in the archive and cannot be read"
-            return None
-        if office.now > schedule.begins + schedule.length / 2:
+        elif office.now > schedule.begins + schedule.length / 2:
             self.problem = "we came too late to vote"
-            return None
-        try:
-            vote = office.make_vote(self.valid_after, self._latest())
-            octets = vote.sign(office.me).encode()
-            return Ballot.read(octets, office.authorities, self.valid_after)
-        except NotABallot:
-            self.problem = "our signing key has no certificate for that time"
-        except Exception:
-            log.failure("Our vote could not be made")
-            self.problem = "our vote could not be made"
+        else:
+            try:
+                vote = office.make_vote(self.valid_after, self._latest())
+                octets = vote.sign(office.me).encode()
+                own = Ballot.read(octets, office.authorities, self.valid_after)
+                return own if self._written(office.archive.keep_vote, own) else None
+            except NotABallot:
+                self.problem = "our signing key has no certificate for that time"
+            except Exception:
+                log.failure("Our vote could not be made")
+                self.problem = "our vote could not be made"
+        self.exchange.blame(office.identity, Finding(Verdict.ABSENT, self.problem))
         return None
 
     # -- what the machine wants ------------------------------------------------------------------
@@ -134,16 +147,15 @@ class Poll:
         return word
 
     def _do(self, actions: Iterable[Action]) -> None:
-        unwritten: set[bytes] = set()
         for action in actions:
             ballot = action.ballot
             match action:
                 case Keep():
                     if not self._written(self._office.archive.keep_vote, ballot):
-                        unwritten.add(ballot.digest)
+                        self._unwritten.add(ballot.digest)
                 case Evidence():
                     self._written(self._office.archive.keep_stray, ballot)
-                case Spread() if ballot.digest not in unwritten:
+                case Spread() if ballot.digest not in self._unwritten:
                     self._office.contacts.deliver(
                         "vote", ballot.octets, self.schedule.closes, self.schedule.length
                     )
@@ -196,6 +208,7 @@ class Poll:
     def _ask_for_missing(self) -> None:
         """Ask everybody for the votes that are missing: what was sent may have been lost, and
         whoever was away gets the signatures of all who were not."""
+        self._let_go()
         tasks, contacts = self._office.tasks, self._office.contacts
         for author in self.exchange.lacking:
             if author != self._office.identity:
@@ -215,6 +228,11 @@ class Poll:
         word = self.offered(octets)
         if peer == author and word in ("malformed", "unsigned"):
             exchange.blame(author, Finding(Verdict.GARBLED, "it serves what is no vote"))
+
+    def _let_go(self) -> None:
+        """What a vote named that is out has been fetched in vain."""
+        for digest in [each for each in self._searches if not self.exchange.wants(each)]:
+            self._searches.pop(digest).drop()
 
     def _read(self, kept: Iterable[bytes]) -> Iterator[Ballot]:
         for octets in kept:

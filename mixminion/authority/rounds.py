@@ -30,6 +30,7 @@ from mixminion.authority.signatures import Collection
 from mixminion.authority.signing import Signing
 from mixminion.authority.succession import Publish, Succession
 from mixminion.authority.tasks import Tasks
+from mixminion.directory.consensus import Consensus
 from mixminion.directory.detached import Detached
 from mixminion.directory.envelope import Signer
 from mixminion.directory.errors import BadDocument, NewerDocument
@@ -166,8 +167,7 @@ class Rounds:
         instant = self.instants.get(valid_after)
         if instant is None:
             return self.office.archive.vote(valid_after, identity)
-        ballot = instant.poll.exchange.ballot(identity)
-        return None if ballot is None else ballot.octets
+        return instant.poll.served(identity)
 
     def signatures(self, valid_after: int) -> bytes | None:
         """The signatures on an instant's consensus: ours, or what a majority signed instead."""
@@ -231,7 +231,7 @@ class Rounds:
             self.office,
             poll,
             fresh_until=valid_after + self.parameters.consensus_fresh,
-            previous=self.succession.find,
+            previous=self._previous,
             gained=lambda: self._settle(valid_after),
         )
         instant = self.instants[valid_after] = Instant(schedule, poll, signing)
@@ -259,9 +259,11 @@ class Rounds:
         _ = office.tasks.start(signing.collect(self._fetch))
         await signing.make()
         self.bulletin.report(poll, signing)
+        early = office.now < schedule.valid_after
         await office.tasks.until(schedule.valid_after)
         instant.phase = Phase.COLLECTING
-        signing.due()
+        if early:
+            signing.due()
         self._settle(schedule.valid_after)
         self.bulletin.report(poll, signing)
         await office.tasks.until(schedule.valid_after + 2 * schedule.length)
@@ -282,6 +284,16 @@ class Rounds:
         signed = collection.signed()
         if signed is not None and {*instant.signing.keys} >= wanted:
             self.succession.offer(signed, instant.signing.keys)
+
+    async def _previous(self, digest: bytes) -> Consensus | None:
+        """The consensus of that digest, from others if it is not held."""
+        found = self.succession.find(digest)
+        if found is None:
+            length = self._current.schedule.length if self._current is not None else 0.0
+            now = math.ceil(self.office.now)
+            await self.succession.fetch(self.office.contacts.shuffled(), now, length / 16)
+            found = self.succession.find(digest)
+        return found
 
     def _fetch(self, peer: bytes) -> None:
         _ = self.office.tasks.start(self.succession.fetch_from(peer))

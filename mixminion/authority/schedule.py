@@ -7,7 +7,7 @@ how many authorities may be bad.  Two more stretches as long as a round are for 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,8 @@ def following(now: float, interval: int, authorities: int, after: int | None = N
     exchange does not open before it, so that everybody who holds it takes the same one, also
     when it changes the interval.
     """
-    tail = interval / (faults(authorities) + 3)  # from the close to valid-after
-    valid_after = (math.floor((now + tail) / interval) + 1) * interval
-    if after is not None:
-        lead = interval / 2 + tail / 2
-        valid_after = max(valid_after, math.ceil((after + lead) / interval) * interval)
-    return Schedule(valid_after, interval, authorities)
+    schedule = Schedule(math.floor(now / interval) * interval, interval, authorities)
+    while schedule.closes <= now or (after is not None and schedule.opens < after):
+        behind = 0 if after is None else math.floor((after - schedule.valid_after) / interval)
+        schedule = replace(schedule, valid_after=schedule.valid_after + max(1, behind) * interval)
+    return schedule

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from twisted.logger import Logger
@@ -26,8 +26,8 @@ log = Logger()
 class Signing:
     """The consensus of *poll*'s instant as we make it, and who signed what.
 
-    *previous* finds the consensus of a digest, None where it cannot be found; *gained* is called
-    when a signature came, or our own was made.
+    *previous* finds the consensus of a digest, None where nobody has it; *gained* is called when a
+    signature came, or our own was made.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Signing:
         poll: Poll,
         *,
         fresh_until: int,
-        previous: Callable[[bytes], Consensus | None],
+        previous: Callable[[bytes], Awaitable[Consensus | None]],
         gained: Callable[[], None],
     ) -> None:
         self.valid_after = poll.valid_after
@@ -98,7 +98,7 @@ class Signing:
                 problem=f"{len(votes)} votes, and it takes {majority(office.authorities)}"
             )
         digest, _ = previous_of(votes, office.authorities)
-        previous = None if digest is None else self._previous(digest)
+        previous = None if digest is None else await self._previous(digest)
         if digest is not None and previous is None:
             self.problem = "the consensus before is not at hand"
             return None
@@ -180,8 +180,7 @@ class Signing:
         if not new:
             return
         for who in new:
-            office.conduct.forgive(who, self.valid_after, Misdeed.NO_SIGNATURE)
-            if office.now >= self.valid_after:
+            if office.conduct.forgive(who, self.valid_after, Misdeed.NO_SIGNATURE):
                 office.conduct.note(who, self.valid_after, Misdeed.LATE_SIGNATURE)
         if not self._unsigned:
             self._written(collection)

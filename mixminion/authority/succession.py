@@ -24,6 +24,9 @@ log = Logger()
 PATIENCE = 60.0
 """Seconds for one document."""
 
+RECENT = 8
+"""Consensuses among which a previous one is looked for."""
+
 Publish = Callable[[SignedConsensus, Mapping[bytes, bytes]], None]
 """Is given a consensus that enough have signed, and all its key documents by digest."""
 
@@ -60,7 +63,7 @@ class Succession:
         if self.latest is not None and self.latest.digest == digest:
             return self.latest.consensus
         archive = self._office.archive
-        for valid_after in archive.instants():
+        for valid_after in archive.instants()[:RECENT]:
             signed = self._read(archive.consensus(valid_after))
             if signed is not None and signed.digest == digest:
                 return signed.consensus

@@ -28,24 +28,26 @@ from typing_extensions import override
 from zope.interface import implementer
 
 from mixminion.authority.archive import Archive
+from mixminion.authority.office import MakeVote
 from mixminion.authority.peers import Answer, HttpPeers
 from mixminion.authority.rounds import Rounds
 from mixminion.authority.schedule import Schedule, following
 from mixminion.crypto import kdf
 from mixminion.crypto.rng import SeededRandom
 from mixminion.directory.checks import SignedConsensus
-from mixminion.directory.descriptor import LIMIT
+from mixminion.directory.descriptor import LIMIT, Descriptor
 from mixminion.directory.envelope import Envelope, PayloadType
 from mixminion.directory.parameters import Parameters
 from mixminion.directory.vote import Vote, VotedServer
 from mixminion.dirhttp.site import QuietSite
 from mixminion.dirhttp.sources import Source
 from mixminion.testing.clock import HeapClock
+from mixminion.testing.directory import server_signer
 from mixminion.testing.process import Process
 from mixminion.testing.wire import MemoryNetwork
 from mixminion.util.hostport import HostPort
 from tests.authority.votes import authority, fields, signer
-from tests.directory.network import NOW, identity, published
+from tests.directory.network import NOW, identity, private_key, published
 
 SERVERS = ("alice", "bob", "carol")
 PORT = 80
@@ -200,12 +202,13 @@ class Node:
         self.identity = authority(number)
         self.host = f"192.0.2.{number + 1}"
         self.ahead = 0.0
+        self.days = 30  # of its certificate
         self.files: dict[str, bytes] = {}
         self.register = Register(world.descriptors)
         self.published: list[tuple[SignedConsensus, Mapping[bytes, bytes]]] = []
         self.lives = 0
         self.tampering = Tampering()
-        self.make_vote = self._make_vote
+        self.make_vote: MakeVote = self.vote
         self.written: Callable[[str], None] = lambda name: None
         self.rounds: Rounds | None = None
 
@@ -222,32 +225,42 @@ class Node:
             authority(each): Source(HostPort(f"192.0.2.{each + 1}", PORT), tls=False)
             for each in range(world.n)
         }
-        http_peers = HttpPeers(
+        self.peers = HttpPeers(
             self.clock,
             lambda source: Dialled(
                 process.endpoint(world.wire.client(source.place.host, source.place.port, self.host))
             ),
             sources,
         )
-        self.rounds = Rounds(
-            clock=self.clock,
-            random=SeededRandom(f"{self.number} {self.lives}".encode()),
-            me=signer(self.number),
-            identity=self.identity,
-            authorities=world.authorities,
-            peers=TamperedPeers(self, http_peers, self.clock),
-            archive=Archive(
-                MemoryFolder(self.files, lambda: process.alive, lambda name: self.written(name))
-            ),
-            make_vote=lambda at, previous: self.make_vote(at, previous),
-            descriptors=self.register,
-            publish=self._publish,
-            parameters=world.parameters,
-        )
+        self.rounds = self._rounds()
         site = QuietSite(Tree(self), self.clock, longest_upload=LIMIT_UPLOAD)
         listening: Any = world.wire.server(self.host, PORT).listen(process.factory(site))
         port = world.clock.result_of(listening)
         process.at_end(port.stopListening)
+        self.rounds.start()
+
+    def _rounds(self) -> Rounds:
+        process = self.process
+        folder = MemoryFolder(self.files, lambda: process.alive, lambda name: self.written(name))
+        return Rounds(
+            clock=self.clock,
+            random=SeededRandom(f"{self.number} {self.lives}".encode()),
+            me=signer(self.number, self.days),
+            identity=self.identity,
+            authorities=self.world.authorities,
+            peers=TamperedPeers(self, self.peers, self.clock),
+            archive=Archive(folder),
+            make_vote=lambda at, previous: self.make_vote(at, previous),
+            descriptors=self.register,
+            publish=self._publish,
+            parameters=self.world.parameters,
+        )
+
+    def reload(self) -> None:
+        """Stop the rounds, and start others in the same process."""
+        assert self.rounds is not None
+        self.world.wait(self.rounds.stop())
+        self.rounds = self._rounds()
         self.rounds.start()
 
     def kill(self) -> None:
@@ -266,9 +279,6 @@ class Node:
             self.published.append((signed, keys))
 
     # -- what it says ----------------------------------------------------------------------------
-
-    def _make_vote(self, valid_after: int, previous: SignedConsensus | None) -> Vote:
-        return self.vote(valid_after, previous)
 
     def vote(
         self, valid_after: int, previous: SignedConsensus | None = None, **changes: Any
@@ -376,6 +386,11 @@ class World:
         factory = Factory.forProtocol(Protocol)
         factory.noisy = False
         self.wait(self.wire.server(node.host, PORT).listen(factory))
+
+    def expired(self, name: str) -> bytes:
+        """The descriptor of that server in another envelope, with a certificate that is over."""
+        said = Descriptor.verify(self.named[name], NOW)
+        return said.sign(server_signer(private_key(name), now=NOW - 90 * 86_400, days=60))
 
     def until(self, time: float) -> None:
         """Let it be that time."""
