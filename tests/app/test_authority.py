@@ -203,7 +203,7 @@ class RefusedTests(AuthoritiesCase):
         with self.one.config.open("a") as file:
             file.write("[Figures]\nfiles = figures.json\n")
         self.one.start()
-        self.assertIn("figures.json cannot be used", self.one.ask()["attention"][0])
+        self.assertIn("figures.json cannot be used", " ".join(self.one.ask()["attention"]))
 
 
 class HungUpTests(AuthoritiesCase):
