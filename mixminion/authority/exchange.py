@@ -180,8 +180,8 @@ class Exchange:
             return None, [Look(ballot)] if waits else []
         if round == 0 and not self._closed:
             return self._early(seat, ballot, now)
-        if self._closed or len(ballot.signatures) < round:
-            over = self._closed or round > self.schedule.rounds
+        over = self._closed or round > self.schedule.rounds
+        if over or len(ballot.signatures) < round:
             when = "after the last round" if over else f"in round {round}"
             return "late", self._stray(
                 seat, ballot, Finding(Verdict.LATE, f"{_signatures(ballot)} {when}")
@@ -194,9 +194,11 @@ class Exchange:
         """Every descriptor that this ballot names is at hand, and good for the instant."""
         now = self._tick(now)
         seat = self._seats[author]
-        if self._closed or digest not in seat.ballots or digest in seat.accepted:
+        round = self.schedule.round(now)
+        over = self._closed or round > self.schedule.rounds
+        if over or digest not in seat.ballots or digest in seat.accepted:
             return []
-        return self._accept(seat, digest, self.schedule.round(now))
+        return self._accept(seat, digest, round)
 
     def unusable(self, author: bytes, digest: bytes, detail: str, now: float) -> None:
         """What this ballot names cannot be had, or is nothing that may be listed; *detail* says

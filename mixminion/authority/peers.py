@@ -115,10 +115,10 @@ class HttpPeers:
         try:
             return await asking.addTimeout(seconds, self._clock)
         except Exception as error:
-            # twisted.web wraps a cancellation in errors of its own, so the clock must tell.
+            # Both a timeout and a stop cancel the request, so the clock must tell.
             late = self._clock.seconds() >= deadline
-            if isinstance(error, CancelledError) and not late:
-                raise
+            if _cancelled(error) and not late:
+                raise CancelledError from None
             why = "no answer in time" if late else _why(error)
             raise NoAnswer(peer=peer.hex()[:8], why=why) from None
 
@@ -181,6 +181,12 @@ class _Body:
 
     def stopProducing(self) -> None:
         """It is written already."""
+
+
+def _cancelled(error: Exception) -> bool:
+    """Whether somebody cancelled it; twisted.web wraps that in errors of its own."""
+    reasons = getattr(error, "reasons", ())
+    return isinstance(error, CancelledError) or any(each.check(CancelledError) for each in reasons)
 
 
 def _why(error: Exception) -> str:

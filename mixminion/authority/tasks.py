@@ -45,7 +45,9 @@ class Tasks:
         return over
 
     async def pause(self, seconds: float) -> None:
-        """Wait, at least for a turn of the reactor."""
+        """Wait, at least for a turn of the reactor; not after the end."""
+        if self._ended:
+            raise CancelledError
         await deferLater(self._clock, max(0.0, seconds), lambda: None)
 
     async def until(self, time: float) -> None:
