@@ -67,8 +67,6 @@ class Directory:
             self._loaded = True
 
     async def _fetch(self) -> Consensus:
-        fetched = await self._fetcher.fetch(
-            self._sources, self._cache.authorities, self._cache.signed, self._cache.keys
-        )
+        fetched = await self._fetcher.fetch(self._sources, self._cache)
         await self._cache.accept(fetched.documents)
         return fetched.documents.signed.consensus

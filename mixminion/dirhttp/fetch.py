@@ -6,7 +6,7 @@ its time for another reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
@@ -19,10 +19,10 @@ from twisted.web.iweb import IAgentEndpointFactory
 from typing_extensions import override
 from zope.interface import implementer
 
-from mixminion.directory import checks, consensus, keydoc
+from mixminion.directory import consensus, keydoc
 from mixminion.directory.checks import SignedConsensus
 from mixminion.directory.keydoc import KeyDocument
-from mixminion.dirhttp.cache import Documents
+from mixminion.dirhttp.cache import DocumentCache, Documents
 from mixminion.dirhttp.errors import FetchFailed, NoSources, NothingFetched
 from mixminion.dirhttp.resource import PREFIX
 from mixminion.dirhttp.sources import BoundedEndpoint, Dial, Source
@@ -71,15 +71,12 @@ class Fetcher:
     async def fetch(
         self,
         sources: Sequence[Source],
-        authorities: Sequence[bytes],
-        held: SignedConsensus | None = None,
-        have: Callable[[bytes], bytes | None] = lambda digest: None,
+        cache: DocumentCache,
     ) -> Fetched:
-        """The consensus and all its key documents.
+        """The consensus and all its key documents, for *cache* to accept.
 
-        The first source whose consensus a majority of *authorities* signed, that is valid
-        now, and that is not older than *held*, is believed; key documents that *have* knows
-        by digest are not fetched again.
+        The first source whose consensus *cache* believes is believed; key documents that it has
+        are not fetched again.
 
         :raises NoSources: *sources* is empty.
         :raises NothingFetched: no source answered with a document.
@@ -90,12 +87,12 @@ class Fetcher:
         order = list(sources)
         self._random.shuffle(order)
         report: list[Attempt] = []
-        signed = await self._consensus(order, authorities, held, report)
+        signed = await self._consensus(order, cache, report)
         good = report[-1].source
         order.sort(key=lambda source: source != good)  # it most likely has the keys too
         keys: dict[bytes, bytes] = {}
         for period in signed.consensus.key_periods:
-            octets = have(period.keys)
+            octets = await cache.key_document(period.keys)
             if octets is None:
                 octets = await self._keys(order, period.keys, report)
             keys[period.keys] = octets
@@ -119,18 +116,13 @@ class Fetcher:
     async def _consensus(
         self,
         order: Sequence[Source],
-        authorities: Sequence[bytes],
-        held: SignedConsensus | None,
+        cache: DocumentCache,
         report: list[Attempt],
     ) -> SignedConsensus:
         for source in order:
             try:
                 octets = await self.get(source, "consensus", consensus.LIMIT, consensus.NAME)
-                now = self._clock.seconds()
-                signed = SignedConsensus.verify(octets, authorities, now)
-                checks.check_dates(signed.consensus, now)
-                if held is not None:
-                    checks.check_succession(held, signed)
+                signed = await cache.judge(octets, self._clock.seconds())
             except PeerError as error:
                 report.append(Attempt(source, consensus.NAME, error))
             else:

@@ -73,12 +73,7 @@ class Documents:
         view = self._cache.latest
         servers = () if view is None else view.servers
         mixes = [Source(place) for server in servers for place in server.addresses]
-        fetched = await self._fetcher.fetch(
-            [*self._sources, *mixes],
-            self._cache.authorities,
-            self._cache.signed,
-            self._cache.keys,
-        )
+        fetched = await self._fetcher.fetch([*self._sources, *mixes], self._cache)
         await self._cache.accept(fetched.documents)
         newest = self._cache.latest
         if newest is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -23,10 +23,12 @@ PRIVATE, PUBLIC = authorities(3)
 T = TypeVar("T")
 
 
-def directory(*names: str, at: int = NOW, **changes: Any) -> SignedDirectory:
+def directory(
+    *names: str, at: int = NOW, signers: Sequence[bytes] = PRIVATE, **changes: Any
+) -> SignedDirectory:
     """A signed directory of the servers of those names."""
     descriptors = [published(name, i) for i, name in enumerate(names, 1)]
-    return sign_directory(descriptors, PRIVATE, now=at, **changes)
+    return sign_directory(descriptors, signers, now=at, **changes)
 
 
 def documents(signed: SignedDirectory, now: float = NOW) -> Documents:

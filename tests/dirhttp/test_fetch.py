@@ -21,7 +21,7 @@ from mixminion.directory.errors import (
     WrongDigest,
 )
 from mixminion.dirhttp import fetch as fetching
-from mixminion.dirhttp.cache import DocumentCache
+from mixminion.dirhttp.cache import DocumentCache, Documents
 from mixminion.dirhttp.errors import FetchFailed, NoSources, NothingFetched
 from mixminion.dirhttp.fetch import Fetched, Fetcher
 from mixminion.dirhttp.resource import resource
@@ -99,8 +99,12 @@ class FetchCase(ServingCase):
         factory.noisy = False
         self.clock.result_of(self.network.server(host, 80).listen(factory))
 
-    def fetch(self, hosts: Sequence[str], **options: Any) -> Fetched:
-        found = self.fetcher.fetch([source(host) for host in hosts], PUBLIC, **options)
+    def fetch(self, hosts: Sequence[str], held: Documents | None = None) -> Fetched:
+        """With a cache that holds nothing, or *held*."""
+        self.mine = DocumentCache(PUBLIC)
+        if held is not None:
+            self.run_(self.mine.accept(held))
+        found = self.fetcher.fetch([source(host) for host in hosts], self.mine)
         return self.run_(found)
 
     def refused(self, kind: type[Exception], hosts: Sequence[str], **options: Any) -> Any:
@@ -125,11 +129,13 @@ class FetchTests(FetchCase):
 
     def test_keys_at_hand(self):
         """Key documents that are held are not fetched again."""
-        self.serve_directory(GOOD, self.signed)
-        digest = next(iter(self.signed.keys))
-        have = {digest: self.signed.keys[digest]}
-        found = self.fetch([GOOD], have=have.get)
-        self.assertEqual(len(self.dialled), 3)
+        newer = directory("alice", "bob", at=NOW + 60)
+        self.clock.advance(60)
+        self.assertEqual(newer.keys, self.signed.keys)
+        self.serve_directory(GOOD, newer)
+        found = self.fetch([GOOD], documents(self.signed))
+        self.assertEqual(len(self.dialled), 1)
+        self.assertEqual(found.documents.signed.octets, newer.consensus)
         self.assertEqual(found.documents.keys, self.signed.keys)
 
     def test_random_order(self):
@@ -187,7 +193,8 @@ class RefusedTests(FetchCase):
     def test_stranger(self):
         """A directory that strangers signed."""
         self.serve_directory(GOOD, self.signed)
-        refused = self.fetcher.fetch([source(GOOD)], [bytes(32), bytes([1] * 32)])
+        strange = DocumentCache([bytes(32), bytes([1] * 32)])
+        refused = self.fetcher.fetch([source(GOOD)], strange)
         error = self.assertRaises(NotEnoughSignatures, self.run_, refused)
         self.assertIn("signed by 0 of the 2 authorities in your configuration", render(error))
 
@@ -203,11 +210,14 @@ class RefusedTests(FetchCase):
         """Older than what is held, or another of the same time."""
         self.serve_directory(GOOD, self.signed)
         self.clock.advance(60)
-        newer = documents(directory("alice", "bob", at=NOW + 50)).signed
+        newer = documents(directory("alice", "bob", at=NOW + 50))
         self.refused(DirectoryOlder, [GOOD], held=newer)
-        fork = documents(directory("alice")).signed
+        fork = documents(directory("alice"))
         self.refused(TwoDirectories, [GOOD], held=fork)
-        self.fetch([GOOD], held=documents(self.signed).signed)
+        (evidence,) = self.mine.evidence
+        self.assertEqual(evidence.valid_after, NOW)
+        self.assertIn(self.signed.consensus, self.run_(self.mine.witnesses(evidence)))
+        self.fetch([GOOD], held=documents(self.signed))
 
     def test_wrong_keys(self):
         """A key document other than the one that was asked for."""
@@ -319,7 +329,7 @@ class LinkPortCase(FetchCase):
         port = self.link_port(Party(self.clock))
         self.clock.result_of(self.network.server(OTHER, 48099).listen(port))
         place = Source.parse(f"https://{OTHER}:48099/")
-        found = self.run_(self.fetcher.fetch([place], PUBLIC))
+        found = self.run_(self.fetcher.fetch([place], self.cache))
         self.assertEqual(found.documents.keys, self.signed.keys)
         # The site's own deadline for a next request ends the connections that are left.
         self.clock.advance(200)
@@ -330,7 +340,7 @@ class LinkPortCase(FetchCase):
         port = self.link_port(Party(self.clock))
         self.clock.result_of(self.network.server(OTHER, 48099).listen(port))
         for text in (f"http://{OTHER}:48099/", f"https://{GOOD}:80/"):
-            fetched = self.fetcher.fetch([Source.parse(text)], PUBLIC)
+            fetched = self.fetcher.fetch([Source.parse(text)], self.cache)
             error = self.assertRaises(NothingFetched, self.run_, fetched)
             self.assertIn(text, render(error))
 

@@ -31,7 +31,7 @@ class FakeFetcher:
         self.sources: list[str] = []
         self.answers: list[Deferred[Any]] = []
 
-    def fetch(self, sources: Any, authorities: Any, held: Any, have: Any) -> Deferred[Any]:
+    def fetch(self, sources: Any, cache: Any) -> Deferred[Any]:
         self.asked.append(self._clock.seconds())
         self.sources = [str(source) for source in sources]
         self.answers.append(Deferred())
