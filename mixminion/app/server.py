@@ -247,7 +247,7 @@ class ServerService(Service):
             delivery=lambda store: Delivery(
                 self._exits, store, reactor, random, self._counters, host_name(config)
             ),
-            documents=QuietSite(resource(self._cache, reactor), reactor),
+            documents=QuietSite(resource(self._cache, reactor, deferToThread), reactor),
             storage_period=config[ServerSection].storage_period,
             publish=self._publish,
         )

@@ -42,7 +42,8 @@ class DocumentCache:
 
     ``descriptor`` is what this server says of itself, in its envelope, served beside them;
     None where there is none.  ``known`` has the held consensuses, at most :data:`KEPT`, the newest
-    first.  ``evidence`` has the times for which authorities signed two consensuses.
+    first.  ``evidence`` has the times for which authorities signed two consensuses.  Work that
+    blocks, or takes long with a large network, is done in ``in_thread``.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class DocumentCache:
         self._evidence = EvidenceFiles(
             MemoryFiles() if folder is None else FolderFiles(folder / FOLDER)
         )
-        self._in_thread = in_thread
+        self.in_thread = in_thread
         self._held: tuple[Documents, View] | None = None
 
     # -- what the folder has -----------------------------------------------------------------
@@ -117,7 +118,7 @@ class DocumentCache:
             evidence.
         """
         signed = await result_of(
-            self._in_thread, lambda: SignedConsensus.verify(octets, self.authorities, now)
+            self.in_thread, lambda: SignedConsensus.verify(octets, self.authorities, now)
         )
         await self._compare(signed)
         checks.check_dates(signed.consensus, now)
@@ -136,11 +137,11 @@ class DocumentCache:
         await self._compare(documents.signed)
         if self.signed is not None:
             checks.check_succession(self.signed, documents.signed)
-        view = await result_of(self._in_thread, documents.view)
+        view = await result_of(self.in_thread, documents.view)
         newest = Known.of(documents)
         before = tuple(each for each in self.known if each.digest != newest.digest)
         known = (newest, *before[: KEPT - 1])
-        await self._in_thread(lambda: self._write(documents, known))
+        await self.in_thread(lambda: self._write(documents, known))
         self._held = documents, view
         self.known = known
 
@@ -153,7 +154,7 @@ class DocumentCache:
         held = await self.consensus(rival.digest)
         if held is not None:
             pair = {rival.digest: held, offered.digest: offered.octets}
-            await self._in_thread(lambda: self._testify(time, pair))
+            await self.in_thread(lambda: self._testify(time, pair))
         raise TwoDirectories(valid_after=times.to_text(time))
 
     def _testify(self, time: int, pair: Mapping[bytes, bytes]) -> None:
@@ -247,7 +248,7 @@ class DocumentCache:
 
     async def witnesses(self, evidence: Evidence) -> list[bytes]:
         """The envelopes of one piece of evidence; none where its files are gone."""
-        return await result_of(self._in_thread, lambda: self._quietly(evidence))
+        return await result_of(self.in_thread, lambda: self._quietly(evidence))
 
     def _quietly(self, evidence: Evidence) -> list[bytes]:
         try:
@@ -264,7 +265,7 @@ class DocumentCache:
             except (FileNotFoundError, MixminionError):
                 return None
 
-        return await result_of(self._in_thread, read)
+        return await result_of(self.in_thread, read)
 
 
 def _past(digest: bytes) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from mixminion.directory.checks import SignedConsensus
 from mixminion.directory.consensus import NAME
-from mixminion.directory.documents import Digest, Part, Time
+from mixminion.directory.documents import Count, Digest, Part, Time
 from mixminion.directory.errors import BadDocument
 from mixminion.directory.keydoc import KeyDocument
 from mixminion.directory.view import View
@@ -41,6 +41,7 @@ class Documents:
 
 
 class _Period(Part, frozen=True, kw_only=True):
+    number: Count
     keys: Digest
 
 
@@ -62,13 +63,19 @@ class Known:
 
     digest: bytes  #: of its payload
     valid_after: int
-    keys: frozenset[bytes]  #: digests of the key documents that it lists
+    periods: tuple[tuple[int, bytes], ...]  #: key periods: number, digest of the key document
+
+    @property
+    def keys(self) -> frozenset[bytes]:
+        """The digests of the key documents that it lists."""
+        return frozenset(digest for _, digest in self.periods)
 
     @classmethod
     def of(cls, documents: Documents) -> Self:
         """The same of documents at hand."""
         signed = documents.signed
-        return cls(signed.digest, signed.consensus.valid_after, documents.digests)
+        periods = ((period.number, period.keys) for period in signed.consensus.key_periods)
+        return cls(signed.digest, signed.consensus.valid_after, tuple(periods))
 
     @classmethod
     def read(cls, octets: bytes) -> Self:
@@ -84,5 +91,5 @@ class Known:
         return cls(
             hashlib.sha256(payload).digest(),
             found.valid_after,
-            frozenset(period.keys for period in found.key_periods),
+            tuple((period.number, period.keys) for period in found.key_periods),
         )

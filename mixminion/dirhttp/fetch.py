@@ -1,6 +1,6 @@
 """Fetching a directory: sources in random order, every answer bounded and verified.
 
-A fetch is never made because somebody is about to send: who calls :func:`fetch` chooses
+A fetch is never made because somebody is about to send: who calls :meth:`Fetcher.fetch` chooses
 its time for another reason.
 """
 
@@ -9,30 +9,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError, DNSLookupError
-from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.web.client import URI, Agent, HTTPConnectionPool, PartialDownloadError, readBody
-from twisted.web.error import Error as WebError
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory
 from typing_extensions import override
-from zope.interface import implementer
 
-from mixminion.directory import consensus, keydoc
+from mixminion.directory import consensus, diff, keydoc
 from mixminion.directory.checks import SignedConsensus
+from mixminion.directory.consensus import KeyPeriod
+from mixminion.directory.errors import (
+    BadDocument,
+    NewerDocument,
+    NotEnoughSignatures,
+    WrongDigest,
+)
 from mixminion.directory.keydoc import KeyDocument
 from mixminion.dirhttp.cache import DocumentCache, Documents
 from mixminion.dirhttp.errors import FetchFailed, NoSources, NothingFetched
-from mixminion.dirhttp.resource import PREFIX
-from mixminion.dirhttp.sources import BoundedEndpoint, Dial, Source
+from mixminion.dirhttp.files import result_of
+from mixminion.dirhttp.requester import TIMEOUT, Requester
+from mixminion.dirhttp.sources import Dial, Source
 from mixminion.errors import PeerError
 from mixminion.interfaces import Clock, Random
 
-TIMEOUT = 60.0
-"""Seconds for one document from one source, connecting included."""
-_HEADER = 65_536
-"""Octets that an answer may have besides its document."""
+NOT_FOUND = 404
+
+_USELESS = (BadDocument, NewerDocument, NotEnoughSignatures, WrongDigest)
+"""What shows that a difference led nowhere, so that the whole is fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,8 @@ class Fetcher:
 
     def __init__(self, clock: Clock, dial: Dial, random: Random, timeout: float = TIMEOUT) -> None:
         self._clock = clock
-        self._dial = dial
         self._random = random
-        self._timeout = timeout
+        self._requester = Requester(clock, dial, timeout)
 
     async def fetch(
         self,
@@ -75,7 +74,8 @@ class Fetcher:
     ) -> Fetched:
         """The consensus and all its key documents, for *cache* to accept.
 
-        The first source whose consensus *cache* believes is believed; key documents that it has
+        The first source whose consensus *cache* believes is believed.  Of what is held already
+        only differences are fetched, where a source has them; key documents that did not change
         are not fetched again.
 
         :raises NoSources: *sources* is empty.
@@ -94,7 +94,7 @@ class Fetcher:
         for period in signed.consensus.key_periods:
             octets = await cache.key_document(period.keys)
             if octets is None:
-                octets = await self._keys(order, period.keys, report)
+                octets = await self._keys(order, period, cache, report)
             keys[period.keys] = octets
         return Fetched(Documents(signed, keys), tuple(report))
 
@@ -103,15 +103,7 @@ class Fetcher:
 
         :raises FetchFailed: it does not, or not in time.
         """
-        getting = Deferred.fromCoroutine(self._get(source, name, limit))
-        deadline = self._clock.seconds() + self._timeout
-        try:
-            return await getting.addTimeout(self._timeout, self._clock)
-        except Exception as error:
-            # twisted.web wraps a cancellation in errors of its own, so the clock must tell.
-            late = self._clock.seconds() >= deadline
-            why = "no answer in time" if late else _why(error)
-            raise FetchFailed(source=str(source), document=document, why=why) from None
+        return await self._requester.get(source, name, limit, document)
 
     async def _consensus(
         self,
@@ -121,8 +113,7 @@ class Fetcher:
     ) -> SignedConsensus:
         for source in order:
             try:
-                octets = await self.get(source, "consensus", consensus.LIMIT, consensus.NAME)
-                signed = await cache.judge(octets, self._clock.seconds())
+                signed = await self._offered(source, cache, report)
             except PeerError as error:
                 report.append(Attempt(source, consensus.NAME, error))
             else:
@@ -130,13 +121,39 @@ class Fetcher:
                 return signed
         raise _gravest(report)
 
-    async def _keys(self, order: Sequence[Source], digest: bytes, report: list[Attempt]) -> bytes:
+    async def _offered(
+        self, source: Source, cache: DocumentCache, report: list[Attempt]
+    ) -> SignedConsensus:
+        """The consensus of *source*, by a difference where that is possible."""
+        held = cache.signed
+        if held is not None and self._clock.seconds() < held.consensus.valid_until:
+            name = f"consensus-diff/{held.digest.hex()}"
+            octets = await self._difference(source, name, consensus.LIMIT, report)
+            if octets is not None:
+                old, difference = held.octets, octets
+                try:
+                    octets = await result_of(
+                        cache.in_thread, lambda: diff.apply_to_consensus(difference, old)
+                    )
+                    return await cache.judge(octets, self._clock.seconds())
+                except _USELESS as error:
+                    report.append(Attempt(source, diff.NAME, error))
+        octets = await self.get(source, "consensus", consensus.LIMIT, consensus.NAME)
+        return await cache.judge(octets, self._clock.seconds())
+
+    async def _keys(
+        self,
+        order: Sequence[Source],
+        period: KeyPeriod,
+        cache: DocumentCache,
+        report: list[Attempt],
+    ) -> bytes:
+        held = dict(cache.known[0].periods).get(period.number) if cache.known else None
         mine: list[Attempt] = []
         for source in order:
             error: PeerError | None = None
             try:
-                octets = await self.get(source, f"keys/{digest.hex()}", keydoc.LIMIT, keydoc.NAME)
-                KeyDocument.read(octets, digest)
+                octets = await self._served(source, period.keys, held, cache, report)
             except PeerError as failed:
                 error = failed
             mine.append(Attempt(source, keydoc.NAME, error))
@@ -145,48 +162,56 @@ class Fetcher:
                 return octets
         raise _gravest(mine)
 
-    async def _get(self, source: Source, name: str, limit: int) -> bytes:
-        endpoint = BoundedEndpoint(self._dial(source), limit + _HEADER)
-        agent = Agent.usingEndpointFactory(
-            self._clock, _One(endpoint), HTTPConnectionPool(self._clock, persistent=False)
-        )
-        response = await agent.request(
-            b"GET",
-            source.url(PREFIX + name.encode("ascii")),
-            Headers({b"Accept-Encoding": [b"identity"]}),
-        )
-        if response.code != 200:
-            raise WebError(response.code)
-        octets = await readBody(response)
-        if len(octets) > limit:
-            raise ValueError
+    async def _served(
+        self,
+        source: Source,
+        digest: bytes,
+        held: bytes | None,
+        cache: DocumentCache,
+        report: list[Attempt],
+    ) -> bytes:
+        """A key document of *source*, by a difference from the one *held* where that is
+        possible."""
+        old = None if held is None else cache.keys(held)
+        if held is not None and old is not None:
+            name = f"keys-diff/{held.hex()}/{digest.hex()}"
+            difference = await self._difference(source, name, keydoc.LIMIT, report)
+            if difference is not None:
+                before, change = old, difference
+                try:
+                    octets = await result_of(
+                        cache.in_thread, lambda: diff.apply_to_keys(change, before)
+                    )
+                    return await self._sound(octets, digest, cache)
+                except _USELESS as error:
+                    report.append(Attempt(source, diff.NAME, error))
+        octets = await self.get(source, f"keys/{digest.hex()}", keydoc.LIMIT, keydoc.NAME)
+        return await self._sound(octets, digest, cache)
+
+    async def _sound(self, octets: bytes, digest: bytes, cache: DocumentCache) -> bytes:
+        """A key document, read once to see that it is one."""
+        await cache.in_thread(lambda: _read(octets, digest))
         return octets
 
+    async def _difference(
+        self, source: Source, name: str, limit: int, report: list[Attempt]
+    ) -> bytes | None:
+        """A difference; None when the source answers that it has none.
 
-@implementer(IAgentEndpointFactory)
-@dataclass(frozen=True, slots=True)
-class _One:
-    """Every request goes to this endpoint, whatever its address."""
+        :raises FetchFailed: it does not answer.
+        """
+        try:
+            return await self.get(source, name, limit, diff.NAME)
+        except FetchFailed as error:
+            if error.fields.get("answered") is None:
+                raise
+            if error.fields["answered"] != NOT_FOUND:
+                report.append(Attempt(source, diff.NAME, error))
+            return None
 
-    endpoint: IStreamClientEndpoint
 
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        return self.endpoint
-
-
-def _why(error: Exception) -> str:
-    """What went wrong, in a word or two; never the error's own text."""
-    match error:
-        case WebError():
-            return f"it answered {int(error.status)}"
-        case DNSLookupError():
-            return "its name is not known"
-        case ConnectError():
-            return "no connection"
-        case ValueError() | PartialDownloadError():
-            return "the answer is not whole, or too long"
-        case _:
-            return "the connection broke"
+def _read(octets: bytes, digest: bytes) -> None:
+    KeyDocument.read(octets, digest)
 
 
 def _gravest(report: Sequence[Attempt]) -> PeerError:

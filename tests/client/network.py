@@ -119,6 +119,7 @@ class Shelf:
     """What the mixes serve: whatever a test puts there, verified or not."""
 
     descriptor: bytes | None = None
+    known = ()
 
     def __init__(self) -> None:
         self.asked = 0
@@ -136,6 +137,12 @@ class Shelf:
 
     def keys(self, digest: bytes) -> bytes | None:
         return self._keys.get(digest)
+
+    async def consensus(self, digest: bytes) -> bytes | None:
+        return None
+
+    async def key_document(self, digest: bytes) -> bytes | None:
+        return self.keys(digest)
 
 
 class Network:

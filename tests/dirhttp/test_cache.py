@@ -251,7 +251,7 @@ class CacheTests(CacheCase):
         def in_thread(work):
             raise WriteFailed(path="x", why="full")
 
-        self.cache._in_thread = in_thread
+        self.cache.in_thread = in_thread
         self.refuse(self.second, WriteFailed)
         self.assertEqual(len(self.cache.view(NOW).servers), 2)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
 from typing_extensions import override
 
 from mixminion.counters import Counters
 from mixminion.crypto.rng import SeededRandom
+from mixminion.directory import canonical, diff
 from mixminion.directory.errors import (
     BadDocument,
     DirectoryEarly,
@@ -20,13 +22,16 @@ from mixminion.directory.errors import (
     TwoDirectories,
     WrongDigest,
 )
-from mixminion.dirhttp import fetch as fetching
+from mixminion.dirhttp import requester
 from mixminion.dirhttp.cache import DocumentCache, Documents
+from mixminion.dirhttp.catalogue import Catalogue
+from mixminion.dirhttp.endpoints import ALPN
 from mixminion.dirhttp.errors import FetchFailed, NoSources, NothingFetched
 from mixminion.dirhttp.fetch import Fetched, Fetcher
-from mixminion.dirhttp.resource import resource
+from mixminion.dirhttp.files import inline
+from mixminion.dirhttp.resource import DocumentsResource, resource
 from mixminion.dirhttp.site import QuietSite
-from mixminion.dirhttp.sources import ALPN, Source, dial, over_tls
+from mixminion.dirhttp.sources import Source, dial, over_tls
 from mixminion.errors import render
 from mixminion.net.alpn import link_factory
 from mixminion.net.listeners import bind
@@ -134,7 +139,8 @@ class FetchTests(FetchCase):
         self.assertEqual(newer.keys, self.signed.keys)
         self.serve_directory(GOOD, newer)
         found = self.fetch([GOOD], documents(self.signed))
-        self.assertEqual(len(self.dialled), 1)
+        digest = documents(self.signed).signed.digest.hex()
+        self.assertEqual(self.asked, [f"consensus-diff/{digest}", "consensus"])
         self.assertEqual(found.documents.signed.octets, newer.consensus)
         self.assertEqual(found.documents.keys, self.signed.keys)
 
@@ -175,6 +181,121 @@ class FetchTests(FetchCase):
             self.assertEqual(self.fetch([GOOD, OTHER]).documents.keys, self.signed.keys)
         error = self.refused(NothingFetched, [GOOD])
         self.assertIn("it answered 404", render(error))
+
+
+class DifferenceTests(FetchCase):
+    """What has changed since the documents that are held."""
+
+    def setUp(self):
+        super().setUp()
+        names = [f"server{i}" for i in range(8)]
+        self.before = directory(*names)
+        self.after = directory(*names, "another", at=NOW + 60)
+        self.held = documents(self.before)
+        self.digest = self.held.signed.digest.hex()
+        self.theirs = DocumentCache(PUBLIC)
+        for each in (self.before, self.after):
+            self.run_(self.theirs.accept(documents(each, NOW + 60)))
+        self.clock.advance(60)
+
+    def differences(self) -> list[str]:
+        """What is asked for where all differences can be had."""
+        before, after = (dict(known.periods) for known in reversed(self.theirs.known))
+        keys = [f"keys-diff/{before[n].hex()}/{after[n].hex()}" for n in before]
+        return [f"consensus-diff/{self.digest}", *keys]
+
+    def test_differences(self):
+        """One for the consensus, one for each key document that has changed; nothing whole."""
+        self.serve(self.theirs, GOOD)
+        found = self.fetch([GOOD], self.held)
+        self.assertEqual(self.asked, self.differences())
+        self.assertEqual(found.documents.signed.octets, self.after.consensus)
+        self.assertEqual(found.documents.keys, self.after.keys)
+        self.run_(self.mine.accept(found.documents))
+        self.asked.clear()
+        again = self.run_(self.fetcher.fetch([source(GOOD)], self.mine))
+        digest = found.documents.signed.digest.hex()
+        self.assertEqual(self.asked, [f"consensus-diff/{digest}"])
+        self.assertEqual(again.documents, found.documents)
+
+    def test_nothing_held(self):
+        """Who has nothing, or something that has expired, asks for the whole."""
+        self.serve(self.theirs, GOOD)
+        self.fetch([GOOD])
+        self.assertEqual(self.asked[0], "consensus")
+        self.asked.clear()
+        self.clock.advance(WEEK)
+        self.refused(DirectoryExpired, [GOOD], held=self.held)
+        self.assertEqual(self.asked, ["consensus"])
+
+    def test_not_there(self):
+        """Sources that know nothing of what is held give the whole."""
+        self.serve_directory(GOOD, self.after)
+        found = self.fetch([GOOD], self.held)
+        self.assertEqual(found.documents.keys, self.after.keys)
+        self.assertEqual(self.asked[:2], [f"consensus-diff/{self.digest}", "consensus"])
+        self.assertEqual([each.document for each in found.report if each.error], [])
+
+    def spoil(self, spoilt: Callable[[bytes], bytes]) -> None:
+        """Serve differences that were changed."""
+        catalogue = Catalogue(self.theirs, inline)
+
+        class Lying(DocumentsResource):
+            def render(lying, request):
+                self.asked.append(request.path.decode().removeprefix("/mixminion/2/"))
+                if b"-diff/" not in request.path:
+                    return super().render(request)
+                item = catalogue.find(request.path.removeprefix(b"/mixminion/2/"))
+
+                async def load():
+                    return await item.load()
+
+                octets = self.successResultOf(Deferred.fromCoroutine(load()))
+                assert octets is not None
+                return spoilt(octets)
+
+        site = QuietSite(Lying(self.theirs, self.clock), self.clock)
+        self.clock.result_of(self.network.server(GOOD, 80).listen(site))
+
+    def test_wrong(self):
+        """Whatever a source makes of its differences, its whole documents are taken then."""
+
+        def other(octets: bytes) -> bytes:
+            return canonical.encode(canonical.decode(octets) | {"signatures": []})
+
+        spoilt: Callable[[bytes], bytes]
+        for spoilt in (
+            other,
+            lambda octets: b"",
+            lambda octets: octets[:-1],
+            lambda octets: canonical.encode(canonical.decode(octets) | {"removed": [0]}),
+            lambda octets: canonical.encode(canonical.decode(octets) | {"version": 2}),
+        ):
+            with self.subTest(spoilt):
+                self.asked.clear()
+                self.network.ports.clear()
+                self.spoil(spoilt)
+                found = self.fetch([GOOD], self.held)
+                self.assertEqual(found.documents.signed.octets, self.after.consensus)
+                self.assertEqual(found.documents.keys, self.after.keys)
+                self.assertIn("consensus", self.asked)
+                failed = [each for each in found.report if each.error is not None]
+                self.assertEqual({each.document for each in failed}, {"difference"})
+
+    def test_fork(self):
+        """A difference that leads to a second consensus for the time of the one held is evidence
+        as the whole would be."""
+        fork = documents(directory("mallory", at=NOW + 60), NOW + 60)
+        self.run_(self.theirs.accept(documents(self.after, NOW + 60)))
+        lying = diff.between_consensuses(self.after.consensus, fork.signed.octets)
+        self.spoil(lambda octets: lying)
+        self.refused(TwoDirectories, [GOOD], held=documents(self.after, NOW + 60))
+        self.assertEqual(len(self.mine.evidence), 1)
+
+    def test_nobody_there(self):
+        """Who does not answer is not asked a second time."""
+        self.refused(NothingFetched, [GOOD], held=self.held)
+        self.assertEqual(self.dialled, [GOOD])
 
 
 class RefusedTests(FetchCase):
@@ -260,7 +381,8 @@ class RefusedTests(FetchCase):
             self.answer(host, octets, ends=False)
             before = self.clock.seconds()
             self.assertIn("no answer in time", render(self.refused(NothingFetched, [host])))
-            self.assertLess(self.clock.seconds() - before, fetching.TIMEOUT + 1)
+            self.assertLess(self.clock.seconds() - before, requester.TIMEOUT + 1)
+        self.clock.advance(5)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_endless(self):
@@ -298,7 +420,7 @@ class RefusedTests(FetchCase):
         (request,) = seen
         line, *fields = request.decode().split("\r\n")
         self.assertEqual(line, "GET /mixminion/2/consensus HTTP/1.1")
-        expected = ["", "", "Accept-Encoding: identity", "Connection: close", "Host: 192.0.2.1"]
+        expected = ["", "", "Accept-Encoding: gzip", "Connection: close", "Host: 192.0.2.1"]
         self.assertEqual(sorted(fields), expected)
 
 
