@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+from typing_extensions import override
 
 from mixminion.crypto import kdf
 from mixminion.directory import canonical, consensus, documents, keydoc
@@ -37,7 +38,7 @@ Positions = tuple[Count, ...]
 class Difference(Document, frozen=True, kw_only=True):
     """Members are in ``doc/spec/directory.rst``; positions count from 0 in the old array."""
 
-    version: int = VERSION
+    version: int = documents.written(VERSION)
     from_: Digest = msgspec.field(name="from")  #: of the old document
     to: Digest  #: of the new one
     set: Object = msgspec.field(default_factory=dict)  #: members beside the array, new or others
@@ -58,6 +59,10 @@ class Difference(Document, frozen=True, kw_only=True):
             raise ValueError("there are more positions than dropped members, or fewer")
         if not {*self.removed}.isdisjoint(self.changed):
             raise ValueError("an entry is both changed and removed")
+
+    @override
+    def untyped(self) -> Iterable[object]:
+        return (self.set, *self.changes, *self.added)
 
 
 # -- consensuses, in their envelopes --------------------------------------------------------

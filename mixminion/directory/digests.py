@@ -29,7 +29,7 @@ class Held(Part, frozen=True, kw_only=True):
 class Digests(Document, frozen=True, kw_only=True):
     """The consensuses held, the newest first."""
 
-    version: int = VERSION
+    version: int = documents.written(VERSION)
     digests: Annotated[tuple[Held, ...], Meta(max_length=16)]
 
     @classmethod
