@@ -127,7 +127,8 @@ class DocumentCache:
         return signed
 
     async def accept(self, documents: Documents) -> None:
-        """Keep newer documents, on disk before they are used or served.
+        """Keep newer documents, on disk before they are used or served; of the same consensus,
+        the envelope with more signatures.
 
         :raises DirectoryOlder: they are older than those held, which stay.
         :raises TwoDirectories: they are of the same time as others held, and differ; those held
@@ -135,8 +136,12 @@ class DocumentCache:
         :raises PeerError: the key documents do not belong to the consensus.
         """
         await self._compare(documents.signed)
-        if self.signed is not None:
-            checks.check_succession(self.signed, documents.signed)
+        held = self.signed
+        if held is not None:
+            checks.check_succession(held, documents.signed)
+            same = held.digest == documents.signed.digest
+            if same and held.tally.signed >= documents.signed.tally.signed:
+                return
         view = await result_of(self.in_thread, documents.view)
         newest = Known.of(documents)
         before = tuple(each for each in self.known if each.digest != newest.digest)
@@ -145,15 +150,27 @@ class DocumentCache:
         self._held = documents, view
         self.known = known
 
+    async def compare(self, one: SignedConsensus, other: SignedConsensus) -> None:
+        """Two believed consensuses of one time have to be the same.
+
+        :raises TwoDirectories: they are not; both are kept as evidence.
+        """
+        same_time = one.consensus.valid_after == other.consensus.valid_after
+        if same_time and one.digest != other.digest:
+            await self._accuse(other, one.digest, one.octets)
+
     async def _compare(self, offered: SignedConsensus) -> None:
-        """Two consensuses for one time are kept as evidence, and the second is not believed."""
+        """The same with those that are held."""
         time = offered.consensus.valid_after
         rival = next((each for each in self.known if each.valid_after == time), None)
-        if rival is None or rival.digest == offered.digest:
-            return
-        held = await self.consensus(rival.digest)
-        if held is not None:
-            pair = {rival.digest: held, offered.digest: offered.octets}
+        if rival is not None and rival.digest != offered.digest:
+            await self._accuse(offered, rival.digest, await self.consensus(rival.digest))
+
+    async def _accuse(self, offered: SignedConsensus, digest: bytes, octets: bytes | None) -> None:
+        """Two consensuses for one time are kept as evidence, and the second is not believed."""
+        time = offered.consensus.valid_after
+        if octets is not None:
+            pair = {digest: octets, offered.digest: offered.octets}
             await self.in_thread(lambda: self._testify(time, pair))
         raise TwoDirectories(valid_after=times.to_text(time))
 

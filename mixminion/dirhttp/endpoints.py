@@ -20,7 +20,8 @@ ALPN = b"http/1.1"
 @implementer(IStreamClientEndpoint)
 class TlsEndpoint:
     """TLS as links speak it, for ``http/1.1``, from a client that shows no certificate to a
-    server whose identity does not matter."""
+    server whose identity does not matter; nor do its certificate's dates, or a machine whose
+    clock is wrong could not learn that from signed documents."""
 
     def __init__(self, endpoint: IStreamClientEndpoint, clock: Clock) -> None:
         self._endpoint = endpoint
@@ -28,7 +29,7 @@ class TlsEndpoint:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Fires with *protocolFactory*'s protocol."""
-        tls = client_tls(None, None, [ALPN], self._clock)
+        tls = client_tls(None, None, [ALPN], self._clock, dated=False)
         return _unwrapped(
             self._endpoint.connect(LinkClientFactory(tls, protocolFactory, self._clock))
         )

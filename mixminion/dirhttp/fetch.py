@@ -6,7 +6,7 @@ its time for another reason.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from typing_extensions import override
@@ -59,6 +59,20 @@ class Fetched:
     report: tuple[Attempt, ...]
 
 
+class _Report:
+    """The attempts of one fetch."""
+
+    def __init__(self, tell: Callable[[Attempt], None]) -> None:
+        self._tell = tell
+        self.attempts: list[Attempt] = []
+
+    def add(self, source: Source, document: str, error: PeerError | None) -> None:
+        """One more."""
+        attempt = Attempt(source, document, error)
+        self.attempts.append(attempt)
+        self._tell(attempt)
+
+
 class Fetcher:
     """Asks sources for documents, one connection each."""
 
@@ -71,12 +85,15 @@ class Fetcher:
         self,
         sources: Sequence[Source],
         cache: DocumentCache,
+        tell: Callable[[Attempt], None] = lambda attempt: None,
     ) -> Fetched:
         """The consensus and all its key documents, for *cache* to accept.
 
-        The first source whose consensus *cache* believes is believed.  Of what is held already
-        only differences are fetched, where a source has them; key documents that did not change
-        are not fetched again.
+        Sources are asked until one has a consensus that *cache* believes and that is fresh;
+        where none is, the newest that was found is taken.  Nothing newer than what is held is a
+        result like another.  Of what is held already only differences are fetched, where a
+        source has them; key documents that did not change are not fetched again.  *tell* hears
+        of each attempt as it ends.
 
         :raises NoSources: *sources* is empty.
         :raises NothingFetched: no source answered with a document.
@@ -86,9 +103,8 @@ class Fetcher:
             raise NoSources
         order = list(sources)
         self._random.shuffle(order)
-        report: list[Attempt] = []
-        signed = await self._consensus(order, cache, report)
-        good = report[-1].source
+        report = _Report(tell)
+        good, signed = await self._consensus(order, cache, report)
         order.sort(key=lambda source: source != good)  # it most likely has the keys too
         keys: dict[bytes, bytes] = {}
         for period in signed.consensus.key_periods:
@@ -96,7 +112,7 @@ class Fetcher:
             if octets is None:
                 octets = await self._keys(order, period, cache, report)
             keys[period.keys] = octets
-        return Fetched(Documents(signed, keys), tuple(report))
+        return Fetched(Documents(signed, keys), tuple(report.attempts))
 
     async def get(self, source: Source, name: str, limit: int, document: str) -> bytes:
         """The octets, at most *limit*, that *source* serves under *name*.
@@ -106,23 +122,29 @@ class Fetcher:
         return await self._requester.get(source, name, limit, document)
 
     async def _consensus(
-        self,
-        order: Sequence[Source],
-        cache: DocumentCache,
-        report: list[Attempt],
-    ) -> SignedConsensus:
+        self, order: Sequence[Source], cache: DocumentCache, report: _Report
+    ) -> tuple[Source, SignedConsensus]:
+        """The newest consensus there is, and who had it."""
+        best: tuple[Source, SignedConsensus] | None = None
         for source in order:
             try:
                 signed = await self._offered(source, cache, report)
+                if best is not None:
+                    await cache.compare(best[1], signed)
             except PeerError as error:
-                report.append(Attempt(source, consensus.NAME, error))
-            else:
-                report.append(Attempt(source, consensus.NAME, None))
-                return signed
-        raise _gravest(report)
+                report.add(source, consensus.NAME, error)
+                continue
+            report.add(source, consensus.NAME, None)
+            if best is None or best[1].consensus.valid_after < signed.consensus.valid_after:
+                best = source, signed
+            if self._clock.seconds() < best[1].consensus.fresh_until:
+                break
+        if best is None:
+            raise _gravest(report.attempts)
+        return best
 
     async def _offered(
-        self, source: Source, cache: DocumentCache, report: list[Attempt]
+        self, source: Source, cache: DocumentCache, report: _Report
     ) -> SignedConsensus:
         """The consensus of *source*, by a difference where that is possible."""
         held = cache.signed
@@ -137,7 +159,7 @@ class Fetcher:
                     )
                     return await cache.judge(octets, self._clock.seconds())
                 except _USELESS as error:
-                    report.append(Attempt(source, diff.NAME, error))
+                    report.add(source, diff.NAME, error)
         octets = await self.get(source, "consensus", consensus.LIMIT, consensus.NAME)
         return await cache.judge(octets, self._clock.seconds())
 
@@ -146,21 +168,19 @@ class Fetcher:
         order: Sequence[Source],
         period: KeyPeriod,
         cache: DocumentCache,
-        report: list[Attempt],
+        report: _Report,
     ) -> bytes:
         held = dict(cache.known[0].periods).get(period.number) if cache.known else None
-        mine: list[Attempt] = []
+        begun = len(report.attempts)
         for source in order:
-            error: PeerError | None = None
             try:
                 octets = await self._served(source, period.keys, held, cache, report)
-            except PeerError as failed:
-                error = failed
-            mine.append(Attempt(source, keydoc.NAME, error))
-            if error is None:
-                report += mine
+            except PeerError as error:
+                report.add(source, keydoc.NAME, error)
+            else:
+                report.add(source, keydoc.NAME, None)
                 return octets
-        raise _gravest(mine)
+        raise _gravest(report.attempts[begun:])
 
     async def _served(
         self,
@@ -168,7 +188,7 @@ class Fetcher:
         digest: bytes,
         held: bytes | None,
         cache: DocumentCache,
-        report: list[Attempt],
+        report: _Report,
     ) -> bytes:
         """A key document of *source*, by a difference from the one *held* where that is
         possible."""
@@ -184,7 +204,7 @@ class Fetcher:
                     )
                     return await self._sound(octets, digest, cache)
                 except _USELESS as error:
-                    report.append(Attempt(source, diff.NAME, error))
+                    report.add(source, diff.NAME, error)
         octets = await self.get(source, f"keys/{digest.hex()}", keydoc.LIMIT, keydoc.NAME)
         return await self._sound(octets, digest, cache)
 
@@ -194,7 +214,7 @@ class Fetcher:
         return octets
 
     async def _difference(
-        self, source: Source, name: str, limit: int, report: list[Attempt]
+        self, source: Source, name: str, limit: int, report: _Report
     ) -> bytes | None:
         """A difference; None when the source answers that it has none.
 
@@ -206,7 +226,7 @@ class Fetcher:
             if error.fields.get("answered") is None:
                 raise
             if error.fields["answered"] != NOT_FOUND:
-                report.append(Attempt(source, diff.NAME, error))
+                report.add(source, diff.NAME, error)
             return None
 
 

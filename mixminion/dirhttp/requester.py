@@ -6,13 +6,14 @@ same source, since a slow line carries a large document in several goes or not a
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.interfaces import IConsumer, IStreamClientEndpoint
+from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, HTTPConnectionPool, ProxyAgent
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
@@ -26,8 +27,6 @@ from mixminion.dirhttp.resource import PREFIX
 from mixminion.dirhttp.sources import Dial, Source
 from mixminion.dirhttp.tunnels import AbsoluteFormEndpoint, ProxyRefused
 from mixminion.interfaces import Clock
-
-T = TypeVar("T")
 
 TIMEOUT = 60.0
 """Seconds for one connection: connecting, the request and the answer."""
@@ -60,20 +59,15 @@ class Requester:
 
         :raises FetchFailed: it does not, or not in time.
         """
-        download = Download(limit)
-        for _ in range(TRIES):
-            before = len(download.octets)
-            deadline = self._clock.seconds() + self._timeout
-            try:
-                await self._timed(self._get(source, name, download))
-                return download.whole()
-            except Exception as error:
-                # twisted.web wraps a cancellation in errors of its own, so the clock must tell.
-                late = self._clock.seconds() >= deadline
-                came = len(download.octets) - before
-                if not download.goes_on or came < (PROGRESS if late else 1):
-                    raise _failed(source, document, error, late=late) from None
-        raise FetchFailed(source=str(source), document=document, why="it breaks off every time")
+        return await get(
+            self._clock,
+            lambda: self._dial(source),
+            _url(source, name),
+            limit,
+            source=str(source),
+            document=document,
+            timeout=self._timeout,
+        )
 
     async def post(
         self, source: Source, name: str, octets: bytes, limit: int, document: str
@@ -83,56 +77,124 @@ class Requester:
 
         :raises FetchFailed: there was none, or not in time.
         """
-        deadline = self._clock.seconds() + self._timeout
-        try:
-            return await self._timed(self._post(source, name, octets, limit))
-        except Exception as error:
-            late = self._clock.seconds() >= deadline
-            raise _failed(source, document, error, late=late) from None
-
-    async def _timed(self, work: Coroutine[Deferred[Any], Any, T]) -> T:
-        return await Deferred.fromCoroutine(work).addTimeout(self._timeout, self._clock)
-
-    async def _get(self, source: Source, name: str, download: Download) -> None:
-        """All of a document, or what is missing of it."""
-        fields = {b"Accept-Encoding": b"gzip", **download.condition()}
-        await self._exchange(source, b"GET", name, fields, None, download)
-
-    async def _post(self, source: Source, name: str, octets: bytes, limit: int) -> Answer:
         collected = Collected(limit)
         fields = {b"Content-Type": b"application/json"}
-        await self._exchange(source, b"POST", name, fields, octets, collected)
+        try:
+            request = Request(b"POST", _url(source, name), fields, octets)
+            await exchange(self._clock, self._dial(source), request, collected, self._timeout)
+        except CancelledError:
+            raise
+        except Exception as error:
+            raise _failed(str(source), document, error) from None
         return Answer(collected.code, bytes(collected.octets))
 
-    async def _exchange(
-        self,
-        source: Source,
-        method: bytes,
-        name: str,
-        fields: Mapping[bytes, bytes],
-        octets: bytes | None,
-        into: Collected,
-    ) -> None:
-        """One connection."""
-        endpoint = self._dial(source)
-        bounded = BoundedEndpoint(endpoint, into.limit + _HEADER)
-        pool = HTTPConnectionPool(self._clock, persistent=False)
-        agent: Any = Agent.usingEndpointFactory(self._clock, _One(bounded), pool)
-        if isinstance(endpoint, AbsoluteFormEndpoint):
-            agent = ProxyAgent(bounded, self._clock, pool)
-            fields = {**fields, **endpoint.fields}
-        headers = Headers({name: [value] for name, value in fields.items()})
-        producer = None if octets is None else _Octets(octets)
-        url = source.url(PREFIX + name.encode("ascii"))
+
+def _url(source: Source, name: str) -> bytes:
+    return source.url(PREFIX + name.encode("ascii"))
+
+
+async def get(
+    clock: Clock,
+    dial: Callable[[], IStreamClientEndpoint],
+    url: bytes,
+    limit: int,
+    *,
+    source: str,
+    document: str,
+    timeout: float = TIMEOUT,
+) -> bytes:
+    """The octets, at most *limit*, at *url* of whoever *dial* leads to; *source* and *document*
+    are for sentences.
+
+    :raises FetchFailed: there are none, or not in time.
+    """
+    download = Download(limit)
+    for _ in range(TRIES):
+        before = len(download.octets)
+        fields = {b"Accept-Encoding": b"gzip", **download.condition()}
         try:
-            response: IResponse = await agent.request(method, url, headers, producer)
-            into.begin(response)
-            body = Body(into)
-            response.deliverBody(body)
-            await body.ended
-        except BaseException:
-            bounded.abort()  # a cancelled request may leave its connection open
+            await exchange(clock, dial(), Request(b"GET", url, fields), download, timeout)
+            return download.whole()
+        except CancelledError:
             raise
+        except Exception as error:
+            came = len(download.octets) - before
+            if not download.goes_on or came < (PROGRESS if isinstance(error, Late) else 1):
+                raise _failed(source, document, error) from None
+    raise FetchFailed(
+        source=source, document=document, why="it breaks off every time", answered=None
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent."""
+
+    method: bytes
+    url: bytes
+    fields: Mapping[bytes, bytes]
+    octets: bytes | None = None
+
+
+class Late(Exception):
+    """The time of a connection was over."""
+
+
+async def exchange(
+    clock: Clock,
+    endpoint: IStreamClientEndpoint,
+    request: Request,
+    into: Collected,
+    timeout: float,
+) -> None:
+    """One connection, for at most *timeout* seconds; raises whatever befalls it."""
+    working = Deferred.fromCoroutine(_exchange(clock, endpoint, request, into))
+    stopped: list[type[Exception]] = []
+
+    def stop(why: type[Exception]) -> None:
+        stopped.append(why)
+        working.cancel()
+
+    over: Deferred[None] = Deferred(lambda _: stop(CancelledError))
+    timer = clock.callLater(timeout, stop, Late)
+
+    def end(result: Any) -> None:
+        if timer.active():
+            timer.cancel()
+        if over.called:
+            return
+        if stopped:  # twisted.web wraps a cancellation in errors of its own
+            over.errback(stopped[0]())
+        elif isinstance(result, Failure):
+            over.errback(result)
+        else:
+            over.callback(None)
+
+    _ = working.addBoth(end)
+    await over
+
+
+async def _exchange(
+    clock: Clock, endpoint: IStreamClientEndpoint, request: Request, into: Collected
+) -> None:
+    bounded = BoundedEndpoint(endpoint, into.limit + _HEADER)
+    pool = HTTPConnectionPool(clock, persistent=False)
+    agent: Any = Agent.usingEndpointFactory(clock, _One(bounded), pool)
+    fields = request.fields
+    if isinstance(endpoint, AbsoluteFormEndpoint):
+        agent = ProxyAgent(bounded, clock, pool)
+        fields = {**fields, **endpoint.fields}
+    headers = Headers({name: [value] for name, value in fields.items()})
+    producer = None if request.octets is None else _Octets(request.octets)
+    try:
+        response: IResponse = await agent.request(request.method, request.url, headers, producer)
+        into.begin(response)
+        body = Body(into)
+        response.deliverBody(body)
+        await body.ended
+    except BaseException:
+        bounded.abort()  # a cancelled request may leave its connection open
+        raise
 
 
 @implementer(IBodyProducer)
@@ -169,15 +231,16 @@ class _One:
         return self.endpoint
 
 
-def _failed(source: Source, document: str, error: Exception, *, late: bool) -> FetchFailed:
-    why = "no answer in time" if late else _why(error)
+def _failed(source: str, document: str, error: Exception) -> FetchFailed:
     code = error.code if isinstance(error, Status) else None
-    return FetchFailed(source=str(source), document=document, why=why, answered=code)
+    return FetchFailed(source=source, document=document, why=_why(error), answered=code)
 
 
 def _why(error: Exception) -> str:
     """What went wrong, in a word or two; never the error's own text."""
     match error:
+        case Late():
+            return "no answer in time"
         case Status():
             return f"it answered {error.code}"
         case ProxyRefused(status=int(status)):

@@ -103,7 +103,7 @@ class CacheTests(CacheCase):
         """The same consensus with more signatures replaces itself and is held once."""
         few = directory("alice", signers=PRIVATE[:2])
         many = directory("alice")
-        for signed in (few, many):
+        for signed in (few, many, few):
             self.accept(documents(signed))
         self.assertEqual(len(self.cache.known), 1)
         assert self.cache.signed is not None

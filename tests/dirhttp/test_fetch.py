@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Factory, Protocol
 from typing_extensions import override
 
@@ -22,6 +22,7 @@ from mixminion.directory.errors import (
     TwoDirectories,
     WrongDigest,
 )
+from mixminion.directory.parameters import Parameters
 from mixminion.dirhttp import requester
 from mixminion.dirhttp.cache import DocumentCache, Documents
 from mixminion.dirhttp.catalogue import Catalogue
@@ -181,6 +182,92 @@ class FetchTests(FetchCase):
             self.assertEqual(self.fetch([GOOD, OTHER]).documents.keys, self.signed.keys)
         error = self.refused(NothingFetched, [GOOD])
         self.assertIn("it answered 404", render(error))
+
+
+class NewestTests(FetchCase):
+    """Several sources, of which not all have the newest."""
+
+    def setUp(self):
+        super().setUp()
+        hour = Parameters(consensus_valid=10_800)
+        self.stale, self.fresh = (
+            directory("alice", "bob", at=at, parameters=hour) for at in (NOW, NOW + 3600)
+        )
+        self.clock.advance(3700)
+
+    def seeds(self, hosts: Sequence[str], **options: Any) -> list[Fetched]:
+        """What comes of several orders."""
+        found = []
+        for seed in range(8):
+            self.fetcher = Fetcher(self.clock, self.dial, SeededRandom(bytes([seed] * 32)))
+            found.append(self.fetch(hosts, **options))
+        return found
+
+    def test_fresh(self):
+        """Asking goes on until one is fresh, and ends there."""
+        self.serve_directory(GOOD, self.stale)
+        self.serve_directory(OTHER, self.fresh)
+        lengths = set()
+        for found in self.seeds([GOOD, OTHER, THIRD]):
+            self.assertEqual(found.documents.signed.octets, self.fresh.consensus)
+            lengths.add(len([each for each in found.report if each.document == "consensus"]))
+        self.assertEqual(lengths, {1, 2, 3})
+
+    def test_stale(self):
+        """Where none is fresh the newest is taken, after all were asked."""
+        self.serve_directory(GOOD, self.stale)
+        hour = Parameters(consensus_valid=10_800)
+        newer = directory("alice", "bob", at=NOW + 60, parameters=hour)
+        self.serve_directory(OTHER, newer)
+        for found in self.seeds([GOOD, OTHER]):
+            self.assertEqual(found.documents.signed.octets, newer.consensus)
+
+    def test_nothing_newer(self):
+        """What is held already is a good answer."""
+        self.serve_directory(GOOD, self.stale)
+        found = self.fetch([GOOD], documents(self.stale))
+        self.assertEqual(found.documents, documents(self.stale))
+        self.assertEqual([each.error for each in found.report], [None])
+
+    def test_fork(self):
+        """Two sources with two consensuses of one time: evidence, though neither was held."""
+        fork = directory("mallory", at=NOW, parameters=Parameters(consensus_valid=10_800))
+        self.serve_directory(GOOD, self.stale)
+        self.serve_directory(OTHER, fork)
+        for found in self.seeds([GOOD, OTHER]):
+            (evidence,) = self.mine.evidence
+            self.assertEqual(len(evidence.digests), 2)
+            errors = [type(each.error) for each in found.report if each.document == "consensus"]
+            self.assertEqual(errors, [type(None), TwoDirectories])
+
+    def test_told(self):
+        """Each attempt is told of as it ends."""
+        self.serve_directory(OTHER, self.fresh)
+        told: list[str] = []
+        for seed in range(4):
+            fetcher = Fetcher(self.clock, self.dial, SeededRandom(bytes([seed] * 32)))
+            told.clear()
+            fetching = fetcher.fetch(
+                [source(GOOD), source(OTHER)], self.cache, lambda each: told.append(str(each))
+            )
+            found = self.run_(fetching)
+            self.assertEqual(told, [str(each) for each in found.report])
+
+    def test_stopped(self):
+        """Who gives up ends the fetch; no other source is asked, and no connection stays."""
+        for host in (GOOD, OTHER):
+            self.answer(host, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx", ends=False)
+        fetching = Deferred.fromCoroutine(
+            self.fetcher.fetch([source(GOOD), source(OTHER)], self.cache)
+        )
+        for seconds in (0.0, 0.5):
+            self.clock.advance(seconds)
+        fetching.cancel()
+        self.failureResultOf(fetching, CancelledError)
+        self.clock.advance(5)
+        self.assertEqual(len(self.dialled), 1)
+        self.assertEqual(self.network.connections(), [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class DifferenceTests(FetchCase):
