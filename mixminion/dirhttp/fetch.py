@@ -58,6 +58,11 @@ class Fetched:
     documents: Documents
     report: tuple[Attempt, ...]
 
+    @property
+    def digest(self) -> bytes:
+        """The digest of the consensus."""
+        return self.documents.signed.digest
+
 
 class _Report:
     """The attempts of one fetch."""

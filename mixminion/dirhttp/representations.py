@@ -81,7 +81,7 @@ class Representations:
         octets = await load()
         if octets is None:
             return None
-        found = await result_of(self._in_thread, lambda: _represent(octets, compressed=key[1]))
+        found = await result_of(self._in_thread, lambda: represent(octets, compressed=key[1]))
         self._alive[key] = found
         return found
 
@@ -92,7 +92,7 @@ class Representations:
             self._kept.popitem(last=False)
 
 
-def _represent(octets: bytes, *, compressed: bool) -> Representation:
+def represent(octets: bytes, *, compressed: bool) -> Representation:
     if compressed and len(octets) > SHORT:
         shorter = gzip.compress(octets, LEVEL, mtime=0)  # the same octets at every time
         if len(shorter) < len(octets):
