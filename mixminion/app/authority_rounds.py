@@ -11,7 +11,6 @@ DID = {
     "absent": "did not vote",
     "other-instant": "voted for another time",
     "late": "voted too late",
-    "other-instant": "voted for another time",
     "garbled": "sent something that is no vote",
     "unavailable": "voted for descriptors that could not be fetched",
     "equivocated": "sent two different votes",

@@ -50,7 +50,7 @@ class ClockCheck:
         """Seconds by which this clock is ahead of the authorities', or, less than 0, behind; 0
         also when nobody knows."""
         missing = self._authorities - len(self._heard)
-        values = sorted([*self._heard.values(), *[0.0] * missing])
+        values = sorted([*self._heard.values(), *[0.0] * missing]) or [0.0]
         low, high = values[(len(values) - 1) // 2], values[len(values) // 2]
         median = 0.0 if low * high < 0 else min(low, high, key=abs)
         return min(median, -self._behind) if self._behind > abs(median) else median

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock, gatherResults
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -166,7 +166,8 @@ class Publishing:
                 self._wind(each, 0.0)
 
     async def _at_all(self, work: Callable[[_Correspondent], Coroutine[Any, Any, None]]) -> None:
-        await gatherResults([Deferred.fromCoroutine(work(each)) for each in self._all])
+        working = [Deferred.fromCoroutine(work(each)) for each in self._all]
+        await gatherResults(working, consumeErrors=True)
 
     def _wind(self, each: _Correspondent, wait: float) -> None:
         if each.timer is not None and each.timer.active():
@@ -275,7 +276,7 @@ class Publishing:
 
     def _ended(self, result: object, running: Deferred[None]) -> None:
         self._running.discard(running)
-        if isinstance(result, Failure) and not result.check(CancelledError):
+        if isinstance(result, Failure) and not self._stopped:
             log.failure("Publishing failed.", result)
 
 
