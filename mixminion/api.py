@@ -22,17 +22,35 @@ from mixminion.client.client import Client, Config, Consensus, Server, View, loa
 from mixminion.client.database import InlineExecutor
 from mixminion.client.errors import MessageTooLarge, NotHandedOver
 from mixminion.client.outbox import Waiting
-from mixminion.client.progress import Event, Fetching, Kept, LeftOut, PathChosen, Progress, Sent
+from mixminion.client.progress import (
+    Asked,
+    Compared,
+    Event,
+    Fetching,
+    Finding,
+    Kept,
+    LeftOut,
+    PathChosen,
+    Progress,
+    Sent,
+    Warned,
+)
+from mixminion.client.report import DirectoryReport, HeldConsensus, SignedTwice
 from mixminion.client.sender import Flushed
 from mixminion.errors import MixminionError, render
 
 __all__ = [
+    "Asked",
     "Client",
+    "Compared",
     "Config",
     "Consensus",
+    "DirectoryReport",
     "Event",
     "Fetching",
+    "Finding",
     "Flushed",
+    "HeldConsensus",
     "InlineExecutor",
     "Kept",
     "LeftOut",
@@ -43,8 +61,10 @@ __all__ = [
     "Progress",
     "Sent",
     "Server",
+    "SignedTwice",
     "View",
     "Waiting",
+    "Warned",
     "load_config",
     "render",
 ]

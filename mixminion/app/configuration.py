@@ -14,7 +14,7 @@ from mixminion.config.secret import SecretSource
 from mixminion.errors import EX_CONFIG, EX_NOPERM, OperatorError, UserError
 from mixminion.exits import registry
 from mixminion.exits.section import ExitSection
-from mixminion.mix.config import SECTIONS, LogSection, ServerSection
+from mixminion.mix.config import SECTIONS, DirectorySection, LogSection, ServerSection
 
 FILE = "mixminiond.conf"
 """The configuration's name in a server's home."""
@@ -82,6 +82,23 @@ class Places(NamedTuple):
 def places(config: Config) -> Places:
     """Where the server of *config* is found."""
     return Places(config.home, config[ServerSection].control, config[LogSection].file)
+
+
+def directory_folder(config: Config) -> Path:
+    """Where the server of *config* keeps its network's directory."""
+    return config.home / "directory"
+
+
+def lacks_directory(config: Config) -> bool:
+    """Whether the server of *config* has no directory yet, be it a good one or not, and somebody
+    is known who may have one."""
+    consensus = directory_folder(config) / "consensus"
+    return not consensus.exists() and bool(config[DirectorySection].places)
+
+
+def publishes(config: Config) -> bool:
+    """Whether the server of *config* knows an authority to publish itself to."""
+    return any(each.url for each in config[DirectorySection].authorities)
 
 
 def passphrase_source(config: Config) -> SecretSource | None:

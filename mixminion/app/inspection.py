@@ -190,7 +190,7 @@ class _Check:
 
     def _geometry(self) -> Geometry:
         """That of the network, or of most networks when the directory cannot be read."""
-        authorities = self._config[DirectorySection].authorities
+        authorities = self._config[DirectorySection].identities
         cache = DocumentCache(authorities, self._config.home / "directory")
         try:
             cache.read(self._clock.seconds())

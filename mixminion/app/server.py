@@ -22,7 +22,6 @@ from twisted.copyright import version as twisted_version
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
-from twisted.internet.threads import deferToThread
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.python.components import Componentized
@@ -32,6 +31,7 @@ from typing_extensions import override
 from mixminion import __version__
 from mixminion.app import checks, configuration, passphrase
 from mixminion.app.configuration import FILE
+from mixminion.app.directories import Directories
 from mixminion.app.environment import exits, host_name
 from mixminion.app.init import ServerKeys, write_descriptor
 from mixminion.app.logs import Log
@@ -45,31 +45,21 @@ from mixminion.counters import Counters
 from mixminion.crypto import kdf
 from mixminion.crypto.rng import SystemRandom
 from mixminion.directory.view import View
-from mixminion.dirhttp.cache import DocumentCache
-from mixminion.dirhttp.fetch import Fetcher
-from mixminion.dirhttp.resource import resource
-from mixminion.dirhttp.site import QuietSite
-from mixminion.dirhttp.sources import Source, dial
 from mixminion.disk import private
 from mixminion.disk.errors import WriteFailed
 from mixminion.disk.lock import HomeLock
 from mixminion.errors import (
-    EX_CONFIG,
     EX_SOFTWARE,
     MixminionError,
-    OperatorError,
-    PeerError,
     render,
 )
 from mixminion.exits.delivery import Delivery
 from mixminion.mix.config import (
-    DirectorySection,
     IncomingSection,
     LogSection,
     OutgoingSection,
     ServerSection,
 )
-from mixminion.mix.documents import Documents
 from mixminion.mix.server import MixServer, Surroundings
 from mixminion.mix.workers import WorkerProcesses
 from mixminion.net import listeners
@@ -83,25 +73,6 @@ from mixminion.util.times import to_text
 log = Logger()
 
 INTERRUPTED = 130
-
-
-class NoDocuments(OperatorError):
-    """A server cannot start without a directory of its network."""
-
-    code = "no-documents"
-    sentence = (
-        "There is no directory in {folder} that most of the configured authorities signed. "
-        "Put the network's consensus and key documents there."
-    )
-    exit_code = EX_CONFIG
-
-
-class UnusableDirectory(OperatorError):
-    """The directory in the home cannot be believed or read."""
-
-    code = "unusable-directory"
-    sentence = "{folder}: {problem}"
-    exit_code = EX_CONFIG
 
 
 class Options(usage.Options):
@@ -181,12 +152,10 @@ class ServerService(Service):
         keys = ServerKeys(config.home)
         credentials = self._credentials = _credentials(keys, reactor)
         credentials.check()
-        directory = config[DirectorySection]
-        folder = config.home / "directory"
-        self._cache = DocumentCache(directory.authorities, folder, in_thread=deferToThread)
-        view = _directory(self._cache, folder, reactor.seconds())
-        self._cache.descriptor = private.read(keys.descriptor)
         self._random = SystemRandom()
+        self._directories = Directories(config, reactor, self._random, credentials.identity_public)
+        view = self._directories.view
+        self._directories.cache.descriptor = private.read(keys.descriptor)
         self._storage = Storage(config, self._random)
         self._storage.keys.open()
         checks.store(config)
@@ -196,17 +165,15 @@ class ServerService(Service):
         self._exits = exits(config, reactor, self._random)
         self._workers = self._processes(credentials, keys, view)
         self.server = self._compose(credentials, view)
-        self._documents = Documents(
-            clock=reactor,
-            random=self._random,
-            cache=self._cache,
-            fetcher=Fetcher(reactor, dial(reactor, reactor), self._random),
-            sources=[Source.parse(source) for source in directory.sources],
-            adopt=self.server.adopt,
-        )
+        self._directories.compose(self.server.adopt, self._renew)
+        self._public: Mapping[int, bytes] = {}
         self._control = ControlServer(
             config[ServerSection].control,
-            {"status": self._status, "stop": self._stop},
+            {
+                "status": self._status,
+                "stop": self._stop,
+                "publish": self._directories.publish,
+            },
             reactor,
         )
         self._log = _log(config[LogSection], foreground=foreground)
@@ -247,7 +214,7 @@ class ServerService(Service):
             delivery=lambda store: Delivery(
                 self._exits, store, reactor, random, self._counters, host_name(config)
             ),
-            documents=QuietSite(resource(self._cache, reactor), reactor),
+            documents=self._directories.site(),
             storage_period=config[ServerSection].storage_period,
             publish=self._publish,
         )
@@ -263,6 +230,7 @@ class ServerService(Service):
 
     def _publish(self, public: Mapping[int, bytes]) -> None:
         """Make the descriptor anew: with these packet keys, and with the number of this start."""
+        self._public = public
         keys, now = ServerKeys(self._config.home), self._reactor.seconds()
         geometry, start = geometry_of(self.server.view), self._storage.start
         try:
@@ -270,7 +238,11 @@ class ServerService(Service):
         except MixminionError as error:
             log.error("The descriptor is not remade. {sentence}", sentence=render(error))
         else:
-            self._cache.descriptor = private.read(keys.descriptor)
+            self._directories.offer(private.read(keys.descriptor))
+
+    def _renew(self) -> None:
+        """The same again, with later dates."""
+        self._publish(self._public)
 
     # -- the service ---------------------------------------------------------------------------
 
@@ -305,7 +277,7 @@ class ServerService(Service):
         """Take up what is stored."""
         Service.startService(self)
         if self._open:
-            self._documents.start()
+            self._directories.start()
             _ = Deferred.fromCoroutine(self.server.start()).addErrback(self._cannot)
 
     def _cannot(self, failure: Failure) -> None:
@@ -329,7 +301,7 @@ class ServerService(Service):
         return Deferred.fromCoroutine(self._end())
 
     async def _end(self) -> None:
-        self._documents.stop()
+        self._directories.stop()
         if self._open:
             await self.server.stop()
         await self._control.stop()
@@ -358,6 +330,7 @@ class ServerService(Service):
         return {
             "attention": [
                 *health.attention(self._reactor.seconds()),
+                *self._directories.attention(),
                 *self._storage.attention(),
             ],
             "found": list(self._storage.found()),
@@ -375,10 +348,8 @@ class ServerService(Service):
                 "workers": [each.for_status() for each in self._workers.protections],
             },
             "listeners": [str(address) for address in self._listener.addresses],
-            "directory": {
-                "valid-after": to_text(consensus.valid_after),
-                "valid-until": to_text(consensus.valid_until),
-            },
+            "directory": self._directories.status(),
+            "authorities": self._directories.publishing.status(),
             "signing-key": {"valid-until": to_text(self._credentials.not_after)},
             "key-store": self._storage.status(),
             "counters": dict(self._counters.snapshot()),
@@ -394,20 +365,6 @@ def _credentials(keys: ServerKeys, reactor: Any) -> LinkCredentials:
     return LinkCredentials(
         keys.read_identity(), keys.read_signing(), private.read(keys.link_certificate), reactor
     )
-
-
-def _directory(cache: DocumentCache, folder: Path, now: float) -> View:
-    """The network as the home's directory shows it, whatever its dates."""
-    try:
-        cache.read(now)
-        view = cache.latest
-        assert view is not None
-        _ = view.geometry  # of a suite that is known here
-    except FileNotFoundError:
-        raise NoDocuments(folder=folder) from None
-    except PeerError as error:
-        raise UnusableDirectory(folder=folder, problem=render(error)) from error
-    return view
 
 
 def _log(section: LogSection, *, foreground: bool) -> Log:

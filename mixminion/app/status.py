@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from mixminion.directory.vote import Recommended
 from mixminion.mix.protection import Protection
 from mixminion.util.times import to_text
 
@@ -23,6 +24,17 @@ def filling(used: int, limit: int) -> Iterator[str]:
             f"The store is {100 * used // max(1, limit)} % full, and at 100 % packets are "
             "refused: raise store-limit in [Server], or make room on the disk."
         )
+
+
+def advice(recommended: Recommended | None, version: str) -> str | None:
+    """What to say of this release where the authorities recommend others; None for nothing."""
+    versions = () if recommended is None else recommended.servers
+    if not versions or version in versions:
+        return None
+    return (
+        f"This is Mixminion {version}, and the network's authorities recommend"
+        f" {', '.join(versions)}: install a recommended release."
+    )
 
 
 @dataclass(frozen=True, slots=True)

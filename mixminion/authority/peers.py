@@ -16,8 +16,9 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
+from mixminion.dirhttp.endpoints import BoundedEndpoint
 from mixminion.dirhttp.resource import PREFIX
-from mixminion.dirhttp.sources import BoundedEndpoint, Dial, Source
+from mixminion.dirhttp.sources import Dial, Source
 from mixminion.errors import PeerError
 from mixminion.interfaces import Clock
 

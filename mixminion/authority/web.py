@@ -21,7 +21,8 @@ from typing_extensions import override
 from mixminion.authority.intake import Intake
 from mixminion.authority.receipts import Receipts
 from mixminion.authority.site import DESCRIPTOR, SIGNATURES, STANDING, VOTE
-from mixminion.dirhttp.resource import PREFIX, Transfer
+from mixminion.dirhttp.representations import represent
+from mixminion.dirhttp.resource import PREFIX, Answer
 from mixminion.errors import MixminionError, PeerError, render
 from mixminion.interfaces import Clock
 
@@ -149,13 +150,9 @@ class AuthorityResource(Resource):
             return exchange.signatures(int(found[1]))
         return None
 
-    def _answer(self, request: Request, octets: bytes) -> bytes | int:
-        request.setHeader(b"Content-Type", b"application/json")
-        request.setHeader(b"Content-Length", b"%d" % len(octets))
+    def _answer(self, request: Request, octets: bytes) -> int:
         request.setHeader(b"Cache-Control", b"no-store")
-        if request.method == b"HEAD":
-            return b""
-        Transfer(request, octets, self._clock)
+        Answer(request, self._clock).give(represent(octets, compressed=False))
         return NOT_DONE_YET
 
 

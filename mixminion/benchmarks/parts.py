@@ -16,7 +16,7 @@ from mixminion.sphinx.geometry import Geometry
 def view_of(folder: Path) -> View:
     """The directory of the local network in *folder*."""
     config = configuration.load(folder / "client" / "mixminion.conf")
-    cache = DocumentCache(config[DirectorySection].authorities, folder / "mix1" / "directory")
+    cache = DocumentCache(config[DirectorySection].identities, folder / "mix1" / "directory")
     cache.load(time.time())
     return cache.view(time.time())
 

@@ -12,19 +12,25 @@ from mixminion import api
 from mixminion.cli import reactor
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``-f FILE``, as the argument ``config``: the configuration that was found, read."""
-
-    @click.option(
+def config_file_option(function: F) -> F:
+    """``-f FILE``, as the argument ``filename``: the configuration's name, None when not given."""
+    return click.option(
         "-f",
         "--config",
         "filename",
         metavar="FILE",
         help="The configuration, when it is neither $MIXMINION_CONFIG nor"
         " ~/.config/mixminion/mixminion.conf.",
-    )
+    )(function)
+
+
+def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``-f FILE``, as the argument ``config``: the configuration that was found, read."""
+
+    @config_file_option
     @functools.wraps(function)
     def wrapped(filename: str | None, **arguments: Any) -> Any:
         return function(config=api.load_config(filename), **arguments)
@@ -35,16 +41,29 @@ def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def run(config: api.Config, work: Callable[[api.Client], Coroutine[Any, Any, T]]) -> T:
     """The result of *work* with a client, whose links and state are closed afterwards."""
 
-    async def with_client(reactor: Any) -> T:
-        client = api.Client(reactor, config)
-        try:
-            return await work(client)
-        finally:
-            await client.close()
+    return reactor.run(lambda reactor: with_client(reactor, config, work))
 
-    return reactor.run(with_client)
+
+async def with_client(
+    reactor: Any, config: api.Config, work: Callable[[api.Client], Coroutine[Any, Any, T]]
+) -> T:
+    """The same in a reactor that runs already."""
+    client = api.Client(reactor, config)
+    try:
+        return await work(client)
+    finally:
+        await client.close()
 
 
 def say(line: str) -> None:
     """A line about what happens, beside the result: on standard error."""
     click.echo(line, err=True)
+
+
+def tell(event: api.Event) -> None:
+    """What happens with the directory: that it is fetched, and what is not as usual."""
+    match event:
+        case api.Fetching():
+            say("fetching the directory")
+        case api.Warned(warning):
+            say(f"warning: {warning}")

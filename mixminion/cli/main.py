@@ -25,10 +25,12 @@ INTERRUPTED = 130
 BROKEN_PIPE = 1  # as click has it
 
 COMMANDS = {
+    "join": "Join a network: say whom to believe, and fetch the directory.",
     "send": "Send a message anonymously.",
     "queue": "Show, send or delete messages that were not sent yet.",
     "list-servers": "List the servers of the network.",
     "update": "Fetch the newest directory.",
+    "directory": "Look at the directory: who signed it, and what changed.",
     "server": "Set up and run a server.",
     "authority": "Set up and run a directory authority.",
     "version": "Show versions.",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
+import click
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ReactorNotRunning
 from twisted.python.failure import Failure
@@ -52,3 +55,30 @@ def run(work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
     if not results:
         raise KeyboardInterrupt
     return results[0]
+
+
+def confirm(question: str) -> bool | None:
+    """What the person at the terminal says to *question* while the reactor runs and waits for
+    nothing else; None where nobody answers.
+
+    :raises KeyboardInterrupt: Control-C, which the reactor would only note.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort as abort:
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        return None
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if not sys.stdin.isatty():  # nobody's Enter has ended the line
+            click.echo(err=True)
+
+
+def now() -> float:
+    """The time, for commands that need no running reactor; Unix seconds."""
+    from twisted.internet import reactor as installed
+
+    reactor: Any = installed
+    return float(reactor.seconds())

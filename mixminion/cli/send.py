@@ -109,6 +109,8 @@ class _Telling:
                 self.say(f"left out of the header: {', '.join(names)}")
             case api.Fetching():
                 self.say("fetching the directory")
+            case api.Warned(warning):
+                self.say(f"warning: {warning}")
             case api.PathChosen(path, warnings):
                 through = ", ".join(server.nickname for server in path)
                 shown = f": {through}" if self._verbose else ""

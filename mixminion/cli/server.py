@@ -11,6 +11,8 @@ COMMANDS = {
     "start": "Start the server.",
     "stop": "Stop the server.",
     "status": "Show what the server does, and what it needs.",
+    "publish": "Publish the server now, and show what the authorities say.",
+    "update": "Fetch the directory for a server that does not run.",
     "certify": "Make a new signing key with the identity key.",
     "change-passphrase": "Protect keys by another passphrase.",
     "check-config": "Check configuration, files and keys.",

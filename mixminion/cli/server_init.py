@@ -16,6 +16,7 @@ from mixminion.cli.errors import HasServer
 from mixminion.cli.home import home_option
 from mixminion.cli.output import json_option, print_result
 from mixminion.cli.passphrase import passphrase_options
+from mixminion.directory.bootstrap import Bootstrap, authority
 from mixminion.disk import private
 from mixminion.errors import UserError
 
@@ -42,11 +43,18 @@ from mixminion.errors import UserError
 @click.option("--workers", type=int, help="How many processes unwrap packets.  [default: 1]")
 @click.option("--store-limit", metavar="SIZE", help="Disk for packets.  [default: 1 GiB]")
 @click.option(
+    "--bootstrap",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The network's bootstrap file, which names its authorities and other sources.",
+)
+@click.option(
     "--authority",
     "authorities",
-    metavar="KEY",
+    metavar="'[NAME] KEY [URL]'",
     multiple=True,
-    help="A directory authority's public key.  May be given several times.",
+    help="A directory authority: its public key, what you call it, and where the server publishes"
+    " itself.  May be given several times.",
 )
 @click.option(
     "--source",
@@ -76,11 +84,19 @@ def command(home: Path, as_json: bool, **chosen: Any) -> None:
     path = home / FILE
     if path.exists():
         raise HasServer(home=home)
+    if chosen["bootstrap"] is not None:
+        network = _network(chosen["bootstrap"])
+        chosen["authorities"] = (
+            *map(authority.render, network.authorities),
+            *chosen["authorities"],
+        )
+        chosen["sources"] = (*network.others, *chosen["sources"])
     harden()
     text = configuration.compose(_parts(chosen), path)
     secret = passphrase.given(chosen["passphrase"], "A new passphrase: ", again=True)
     private.make_folder(home)
-    made = initialise(configuration.read(text, path), secret, now=time.time())
+    config = configuration.read(text, path)
+    made = initialise(config, secret, now=time.time())
     private.write(path, text.encode())
 
     result = {
@@ -90,6 +106,7 @@ def command(home: Path, as_json: bool, **chosen: Any) -> None:
         "config": str(path),
         "descriptor": str(made.descriptor),
     }
+    start = f"mixminion server start --home {home}"
     lines = [
         f"Made the server {made.nickname} in {home}.",
         f"Its identity is {made.identity.hex()}.",
@@ -99,10 +116,29 @@ def command(home: Path, as_json: bool, **chosen: Any) -> None:
         f"     mixminion server check-config --home {home}",
         "2. Keep a copy of the configuration and of keys/identity.key in a safe place.  Whoever",
         "   has that key is this server.  Nothing else of the home is worth a copy.",
-        f"3. Send {made.descriptor} to the network's authorities, so that they list the server.",
-        f"4. mixminion server start --home {home}",
     ]
+    if configuration.publishes(config):
+        lines += [
+            f"3. {start}",
+            "   It fetches the network's directory, and publishes itself to the authorities.",
+            f"4. mixminion server status --home {home}",
+            "   It says what each of them makes of the server, and what it waits for.",
+        ]
+    else:
+        lines += [
+            f"3. Send {made.descriptor} to the network's authorities, so that they list the",
+            "   server; or write their addresses into [Directory], and it publishes itself.",
+            f"4. {start}",
+        ]
     print_result(result, lines, as_json=as_json)
+
+
+def _network(path: Path) -> Bootstrap:
+    try:
+        octets = path.read_bytes()
+    except OSError as error:
+        raise UserError(problem=f"Cannot read {path}: {error.strerror}.") from error
+    return Bootstrap.read(octets, str(path))
 
 
 def _parts(chosen: dict[str, Any]) -> list[Part]:
@@ -130,8 +166,8 @@ def _parts(chosen: dict[str, Any]) -> list[Part]:
         ),
         Part(
             "Directory",
-            "The keys of the network's directory authorities, and where to ask for their\n"
-            "directory.  Whoever runs the network publishes both.",
+            "The network's directory authorities, each as NAME KEY ADDRESS, and other places\n"
+            "that have the directory.  Whoever runs the network publishes both.",
             {"authorities": chosen["authorities"], "sources": chosen["sources"]},
         ),
     ]

@@ -15,11 +15,23 @@ from mixminion.cli.home import server_option
 @server_option
 @click.option("--foreground", is_flag=True, help="Stay in the foreground; log to the screen.")
 @click.option(
-    "--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait for it."
+    "--timeout",
+    type=float,
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for a first directory, and then for the server.",
 )
 def command(path: Path, foreground: bool, timeout: float) -> int:
-    """Start the server, and wait until it works."""
+    """Start the server, and wait until it works.
+
+    Where it has no directory yet, that is fetched first.
+    """
     config = configuration.load(path)
+    if configuration.lacks_directory(config):
+        from mixminion.cli.server_update import fetch  # takes its time to be loaded
+
+        consensus = fetch(config, timeout)
+        click.echo(f"Fetched a directory; it lists {len(consensus.servers)} servers.")
     started = daemons.start(
         "server",
         "mixminion",

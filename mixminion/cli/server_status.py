@@ -10,6 +10,7 @@ from mixminion.app import configuration
 from mixminion.cli.errors import NoServer
 from mixminion.cli.home import server_option
 from mixminion.cli.output import json_option, print_result
+from mixminion.cli.published import sayings
 from mixminion.cli.sheets import lines
 from mixminion.control.client import ask
 from mixminion.control.errors import NotRunning
@@ -28,4 +29,5 @@ def command(path: Path, as_json: bool) -> None:
         status = ask(places.control, "status")
     except NotRunning as error:
         raise NoServer(daemon="server", home=places.home) from error
-    print_result(status, lines(status), as_json=as_json)
+    shown = {**status, "authorities": sayings(status.get("authorities", []))}
+    print_result(status, lines(shown), as_json=as_json)

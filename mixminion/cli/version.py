@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import click
 
-from mixminion import __version__
+from mixminion import __version__, api
+from mixminion.cli.client import run, say
 from mixminion.cli.output import json_option, print_result
+from mixminion.client import configuration
+from mixminion.client.notices import RELEASE
 
 PACKAGES = ("twisted", "pyopenssl", "cryptography", "lmdb", "msgspec", "click")
 
@@ -16,7 +21,10 @@ PACKAGES = ("twisted", "pyopenssl", "cryptography", "lmdb", "msgspec", "click")
 @click.command()
 @json_option
 def command(as_json: bool) -> None:
-    """Show the versions of Mixminion and of what it runs on."""
+    """Show the versions of Mixminion and of what it runs on.
+
+    A warning says when the network recommends others, as far as the directory is here.
+    """
     versions = {"mixminion": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -26,6 +34,24 @@ def command(as_json: bool) -> None:
     versions["openssl"] = _openssl()
     lines = [f"{name} {number}" for name, number in versions.items()]
     print_result(versions, lines, as_json=as_json)
+    for warning in _warnings():
+        say(f"warning: {warning}")
+
+
+def _warnings() -> list[str]:
+    """What the directory that is held, if there is one, says of this release."""
+    path = configuration.place(None, os.environ, Path.home())
+    if not path.exists():
+        return []
+
+    async def look(client: api.Client) -> api.DirectoryReport:
+        return await client.directory()
+
+    try:
+        report = run(api.load_config(str(path)), look)
+    except api.MixminionError:  # other commands tell what is wrong there
+        return []
+    return [str(each) for each in report.warnings if each.code == RELEASE]
 
 
 def _openssl() -> str:

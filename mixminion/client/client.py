@@ -10,21 +10,26 @@ from typing import Any
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from mixminion.client import addresses, compose, configuration
+from mixminion.client import addresses, comparison, compose, configuration, report
+from mixminion.client.comparison import Comparison
 from mixminion.client.configuration import ClientSection, DirectorySection, PathsSection
 from mixminion.client.database import Database, Executor, ThreadExecutor
 from mixminion.client.directory import Directory
+from mixminion.client.keeping import Keeping
 from mixminion.client.outbox import Outbox, Waiting
 from mixminion.client.packets import Letter
-from mixminion.client.progress import Fetching, LeftOut, Progress, Sent, silent
+from mixminion.client.progress import LeftOut, Progress, Sent, silent
+from mixminion.client.report import DirectoryReport
+from mixminion.client.schedule import Schedule
 from mixminion.client.sender import Flushed, Sender
 from mixminion.config import Config
 from mixminion.crypto.rng import SystemRandom
 from mixminion.directory.consensus import Consensus, Server
 from mixminion.directory.view import View
 from mixminion.dirhttp.cache import DocumentCache
+from mixminion.dirhttp.errors import NoDirectory
 from mixminion.dirhttp.fetch import Fetcher
-from mixminion.dirhttp.sources import over_tls
+from mixminion.dirhttp.sources import Source, over_tls, through
 from mixminion.interfaces import Random
 from mixminion.paths import language
 from mixminion.util.hostport import HostPort
@@ -60,22 +65,40 @@ class Client:
         random = SystemRandom() if random is None else random
         executor = ThreadExecutor(reactor) if executor is None else executor
         connect = _dialler(reactor) if dial is None else dial
-        home = config[ClientSection].home
+        home, section = config[ClientSection].home, config[DirectorySection]
+        self._authorities = section.authorities
+        self._folder = home / "directory"
+        self._clock = reactor
         self._default_path = config[PathsSection].default_path or ""
         self._database = Database(home / "client.sqlite", executor)
         self._outbox = Outbox(self._database)
+        self._cache = DocumentCache(section.identities, self._folder, executor.run)
+        self._schedule = Schedule(self._database, reactor, random)
+
+        proxies = section.proxies(os.environ)
+
+        def reach(source: Source) -> IStreamClientEndpoint:
+            proxy = proxies.of(source.place, tls=source.tls)
+            if proxy is None:
+                return over_tls(source, connect(source.place), reactor)
+            return through(proxy, source, connect(proxy.place), reactor)
+
         self._directory = Directory(
-            DocumentCache(config[DirectorySection].authorities, home / "directory", executor.run),
-            Fetcher(
-                reactor,
-                lambda source: over_tls(source, connect(source.place), reactor),
-                random,
+            cache=self._cache,
+            fetcher=Fetcher(reactor, reach, random),
+            comparison=Comparison(
+                self._cache, Fetcher(reactor, reach, random, comparison.TIMEOUT), reactor, random
             ),
-            config[DirectorySection].sources,
-            executor,
-            reactor,
+            schedule=self._schedule,
+            configured=section.places,
+            executor=executor,
+            clock=reactor,
+            random=random,
         )
-        self._sender = Sender(self._directory, self._outbox, reactor, random, connect)
+        self._keeping = Keeping(self._directory, self._schedule, reactor, random)
+        self._sender = Sender(
+            self._directory, self._outbox, reactor, random, connect, self._default_path
+        )
 
     async def send(
         self,
@@ -125,13 +148,54 @@ class Client:
         """Those of the kept packets that no server takes any more."""
         return await self._sender.expired()
 
-    async def update(self) -> Consensus:
-        """Fetch the newest directory and keep it."""
-        return await self._directory.update()
+    async def update(self, *, progress: Progress = silent) -> Consensus:
+        """Fetch the newest directory now, keep it, and compare it with what others have."""
+        return await self._directory.update(progress)
+
+    async def update_if_due(self, *, progress: Progress = silent) -> Consensus | None:
+        """The same if the moment for it has come, else nothing: for programs that are started
+        again and again."""
+        due = await self._schedule.due()
+        if due is not None and due > self._clock.seconds():
+            return None
+        return await self._directory.update(progress)
+
+    def keep_updated(self) -> None:
+        """From now on, until :meth:`close`, fetch the directory whenever that is due: at random
+        moments, which have nothing to do with what is sent."""
+        self._keeping.start()
 
     async def view(self, *, progress: Progress = silent) -> View:
-        """The network as the directory shows it; fetched when none is here that is valid."""
-        return await self._directory.view(lambda: progress(Fetching()))
+        """The network as the directory shows it; fetched when none is here that can be used."""
+        return await self._directory.view(progress)
+
+    async def directory(self) -> DirectoryReport:
+        """What is held of the directory, and what is to be said of it; nothing is fetched.
+
+        :raises MixminionError: what is kept cannot be believed, or there is nothing.
+        """
+        await self._directory.load()
+        if self._cache.signed is None:
+            raise self._directory.unusable or NoDirectory()
+        now = self._clock.seconds()
+        return DirectoryReport(
+            await report.held(self._cache, self._authorities, now),
+            await report.evidence(self._cache, self._authorities, self._folder),
+            await self._schedule.due(),
+            self._directory.warnings(),
+        )
+
+    async def held(self, number: int = 0) -> bytes:
+        """A consensus that is held, in its envelope: the newest, or the one *number* before it.
+
+        :raises NoDirectory: there is none.
+        """
+        await self._directory.load()
+        known = self._cache.known[number : number + 1]
+        octets = await self._cache.consensus(known[0].digest) if known else None
+        if octets is None:
+            raise NoDirectory
+        return octets
 
     async def servers(self) -> tuple[Server, ...]:
         """All listed servers, by nickname."""
@@ -140,6 +204,7 @@ class Client:
 
     async def close(self) -> None:
         """End links and close the state.  What was not handed over stays kept."""
+        self._keeping.stop()
         await self._sender.close()
         await self._database.close()
 

@@ -7,13 +7,15 @@ from pathlib import Path
 
 from mixminion.client.errors import ConfigurationUnreadable, NoConfiguration
 from mixminion.config import Config, option, parse, section, values
-from mixminion.dirhttp.errors import BadSource
+from mixminion.directory.bootstrap import Authority, authority
+from mixminion.dirhttp.errors import BadProxy, BadSource
+from mixminion.dirhttp.proxies import NO_PROXIES, Proxies, Proxy
 from mixminion.dirhttp.sources import Source
 from mixminion.disk import private
 
 VARIABLE = "MIXMINION_CONFIG"
 
-_TEMPLATE = """\
+TEMPLATE = """\
 # The configuration of the Mixminion client.
 
 [Client]
@@ -21,12 +23,16 @@ _TEMPLATE = """\
 #home = state
 
 [Directory]
-# The network's authorities: their Ed25519 keys in hexadecimal, separated by commas.  A
-# directory is believed when more than half of them have signed it.  Get them from somebody
-# you trust, not from a server of the network.
+# `mixminion join FILE` fills this in from a network's bootstrap file.
+# The network's authorities, one a line: a nickname, the Ed25519 key in hexadecimal, and where it
+# serves the directory, such as http://192.0.2.1:8080/.  A directory is believed when more than
+# half of them have signed it.  Get them from somebody you trust, not from a server of the
+# network.
 #authorities =
-# Where directories are fetched: HOST:PORT of servers, or http://HOST:PORT/.
+# Where directories are fetched, too: HOST:PORT of servers, or http://HOST:PORT/.
 #sources =
+# An HTTP proxy for all this; http_proxy, https_proxy and no_proxy in the environment count, too.
+#proxy = http://127.0.0.1:3128/
 
 [Paths]
 # Most people leave this alone: everybody's paths have the network's length.
@@ -44,6 +50,24 @@ def _source(text: str) -> Source:
 
 
 source: values.Value[Source] = values.Value("HOST:PORT of a server, or http://HOST:PORT/", _source)
+
+
+def _proxy(text: str) -> Proxies:
+    if text == "none":
+        return NO_PROXIES
+    try:
+        return Proxies.every(Proxy.parse(text, "[Directory] proxy"))
+    except BadProxy:
+        raise ValueError from None
+
+
+def _render_proxy(value: Proxies) -> str:
+    return "none" if value.https is None else f"http://{value.https.place}/"
+
+
+proxy: values.Value[Proxies] = values.Value(
+    "http://[USER:PASSWORD@]HOST:PORT/, or none", _proxy, _render_proxy
+)
 
 
 @section("Client")
@@ -66,21 +90,51 @@ class ClientSection:
 class DirectorySection:
     """Whom the client believes about the network, and where it asks."""
 
-    authorities: tuple[bytes, ...] = option(
-        values.list_of(values.hex_key()),
-        doc="Ed25519 public keys of the authorities; more than half have to sign a directory.",
+    authorities: tuple[Authority, ...] = option(
+        values.list_of(authority),
+        doc="The network's directory authorities; more than half have to sign a directory.",
     )
     sources: tuple[Source, ...] = option(
         values.list_of(source),
-        doc="Where directories are fetched, in random order: HOST:PORT of servers, or http://HOST:PORT/.",
+        default=(),
+        doc="""Where directories are fetched, besides the authorities and the network's own servers:
+        HOST:PORT of servers, or http://HOST:PORT/.""",
     )
 
+    proxy: Proxies | None = option(
+        proxy,
+        default=None,
+        doc="""The HTTP proxy through which directories are fetched, such as
+        http://user:password@192.0.2.7:3128/; none for none.  If not given, what the environment
+        says with http_proxy, https_proxy, all_proxy and no_proxy.""",
+    )
+
+    def proxies(self, environment: Mapping[str, str]) -> Proxies:
+        """Which proxy leads where.
+
+        :raises BadProxy: the environment names one that is none.
+        """
+        return Proxies.from_environment(environment) if self.proxy is None else self.proxy
+
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Lists that are there and empty."""
+        """No authorities, the same one twice, and nowhere to ask."""
         if not self.authorities:
             yield "authorities", "expected at least one key"
-        if not self.sources:
-            yield "sources", "expected at least one source"
+        elif len(set(self.identities)) < len(self.authorities):
+            yield "authorities", "a key stands in the list twice"
+        elif not self.places:
+            yield "sources", "expected at least one source, or the URL of an authority"
+
+    @property
+    def identities(self) -> tuple[bytes, ...]:
+        """The authorities' raw identity keys."""
+        return tuple(each.identity for each in self.authorities)
+
+    @property
+    def places(self) -> tuple[Source, ...]:
+        """Everywhere to ask that is named here, none twice."""
+        own = (Source.parse(each.url) for each in self.authorities if each.url)
+        return tuple(dict.fromkeys((*own, *self.sources)))
 
 
 @section("Paths")
@@ -97,20 +151,26 @@ class PathsSection:
 SECTIONS = (ClientSection, DirectorySection, PathsSection)
 
 
-def find(named: str | None, environment: Mapping[str, str], user_home: Path) -> Path:
-    """The configuration to use: the one *named*, ``$MIXMINION_CONFIG``, the user's own.
-
-    :raises NoConfiguration: there is none; a template was written for the user.
-    """
+def place(named: str | None, environment: Mapping[str, str], user_home: Path) -> Path:
+    """Where the configuration is or would be: the one *named*, ``$MIXMINION_CONFIG``, the
+    user's own."""
     chosen = named or environment.get(VARIABLE)
     if chosen:
         return Path(chosen).absolute()
-    path = user_home / ".config" / "mixminion" / "mixminion.conf"
-    if not path.exists():
-        private.make_folder(path.parent)
-        private.write(path, _TEMPLATE.encode())
-        raise NoConfiguration(path=path)
-    return path
+    return user_home / ".config" / "mixminion" / "mixminion.conf"
+
+
+def find(named: str | None, environment: Mapping[str, str], user_home: Path) -> Path:
+    """The configuration to use.
+
+    :raises NoConfiguration: there is none; a template was written for the user.
+    """
+    path = place(named, environment, user_home)
+    if named or environment.get(VARIABLE) or path.exists():
+        return path
+    private.make_folder(path.parent)
+    private.write(path, TEMPLATE.encode())
+    raise NoConfiguration(path=path)
 
 
 def load(path: Path) -> Config:

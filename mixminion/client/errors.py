@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from mixminion.errors import (
+    EX_CANTCREAT,
     EX_DATAERR,
     EX_NOPERM,
     EX_TEMPFAIL,
+    EX_UNAVAILABLE,
     OperatorError,
     UserError,
 )
@@ -72,6 +74,28 @@ class MessageTooLarge(UserError):
     exit_code = EX_DATAERR
 
 
+class BadPage(UserError):
+    """No address of the web."""
+
+    code = "bad-page"
+    sentence = "{url!r} is no address: expected one that begins with http:// or https://."
+
+
+class PageNotRead(OperatorError):
+    """A page that cannot be had."""
+
+    code = "page-not-read"
+    sentence = "{url} cannot be read ({why}); get the file in another way, and name that."
+    exit_code = EX_UNAVAILABLE
+
+
+class NotJoined(UserError):
+    """Nobody said that the authorities shown are to be believed."""
+
+    code = "not-joined"
+    sentence = "Nothing was changed: joining takes a yes, or --yes where nobody can be asked."
+
+
 # -- the installation ----------------------------------------------------------------------
 
 
@@ -80,8 +104,9 @@ class NoConfiguration(OperatorError):
 
     code = "no-configuration"
     sentence = (
-        "There was no configuration yet: a template is now in {path}. Put the network's"
-        " authorities and sources into its [Directory] section and try again."
+        "There was no configuration yet: a template is now in {path}. `mixminion join FILE` with"
+        " a network's bootstrap file fills it in; or put the authorities into its [Directory]"
+        " section yourself. Then try again."
     )
 
 
@@ -90,6 +115,17 @@ class ConfigurationUnreadable(OperatorError):
 
     code = "configuration-unreadable"
     sentence = "The configuration {path} cannot be read ({why}); name another with -f FILE."
+
+
+class HasConfiguration(OperatorError):
+    """A configuration would be written over another one."""
+
+    code = "has-configuration"
+    sentence = (
+        "There is a configuration in {path} already, which stays as it is; with --replace this"
+        " network's authorities are put into it, and the former one is kept beside it."
+    )
+    exit_code = EX_CANTCREAT
 
 
 class StateUnusable(OperatorError):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from mixminion.directory.consensus import Server
+from mixminion.errors import MixminionError
 from mixminion.paths.deviations import Deviation
 
 
@@ -18,7 +20,41 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Fetching:
-    """There is no valid directory here; one is being fetched."""
+    """There is no directory here that can be used; one is being fetched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A source was asked for a document; ``error`` says what was wrong with the answer."""
+
+    source: str
+    document: str
+    error: MixminionError | None
+
+
+class Finding(StrEnum):
+    """What a cache's directory is, beside the one held here."""
+
+    SAME = "same"
+    FORKED = "forked"  #: another one for the same time, signed by enough authorities
+    UNSIGNED = "unsigned"  #: it shows another digest, and nothing that anybody signed
+    OTHER_TIMES = "other-times"  #: it holds none of the times that are held here
+    SILENT = "silent"  #: it gave no answer that can be read
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A cache was asked what it holds."""
+
+    source: str
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something about the directory, or what the configuration asks for, is not as usual."""
+
+    warning: Deviation
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +83,7 @@ class Sent:
     expected: float  #: when that is, Unix seconds
 
 
-Event = LeftOut | Fetching | PathChosen | Kept | Sent
+Event = LeftOut | Fetching | Asked | Compared | Warned | PathChosen | Kept | Sent
 Progress = Callable[[Event], None]
 
 

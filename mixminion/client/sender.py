@@ -15,7 +15,7 @@ from mixminion.client.entries import Dial, Entry
 from mixminion.client.errors import NotHandedOver
 from mixminion.client.outbox import Outbox, Waiting
 from mixminion.client.packets import Letter
-from mixminion.client.progress import Fetching, Kept, PathChosen, Progress, Sent, silent
+from mixminion.client.progress import Kept, PathChosen, Progress, Sent, Warned, silent
 from mixminion.directory.consensus import Server
 from mixminion.directory.view import View
 from mixminion.errors import MixminionError
@@ -23,6 +23,7 @@ from mixminion.interfaces import Clock, Random
 from mixminion.mmtp import ALPN
 from mixminion.mmtp.client import Link, LinkUser, connect
 from mixminion.net.tls import client_tls
+from mixminion.paths import deviations
 from mixminion.util.hostport import HostPort
 
 
@@ -45,12 +46,15 @@ class Sender:
         clock: Clock,
         random: Random,
         dial: Callable[[HostPort], IStreamClientEndpoint],
+        default_path: str = "",
     ) -> None:
+        """*default_path* is the configuration's, told of where it is not as usual."""
         self._directory = directory
         self._outbox = outbox
         self._clock = clock
         self._random = random
         self._dial = dial
+        self._default_path = default_path
         self._entries: dict[tuple[bytes, tuple[HostPort, ...], int], Entry] = {}
 
     async def send(self, letter: Letter, progress: Progress = silent) -> Sent:
@@ -59,9 +63,12 @@ class Sender:
         :raises NotHandedOver: it has not, but the message is kept.
         :raises MixminionError: anything else: nothing was sent or kept.
         """
-        view = await self._directory.view(lambda: progress(Fetching()))
+        view = await self._directory.view(progress)
         now = self._clock.seconds()
         built = packets.make(view, letter, now, self._random)
+        if letter.path and letter.path == self._default_path:
+            for warning in deviations.of_configured(letter.path, view.parameters.hops):
+                progress(Warned(warning))
         progress(PathChosen(built.path, built.warnings))
         id = await self._outbox.add(built.packet, now)
         progress(Kept(id))
@@ -83,7 +90,7 @@ class Sender:
         waiting = [each for each in await self._outbox.waiting() if not wanted or each.id in wanted]
         if not waiting:
             return Flushed((), {})
-        view = await self._directory.view(lambda: progress(Fetching()))
+        view = await self._directory.view(progress)
         attempts = {
             each.id: Deferred.fromCoroutine(self._hand_over_again(view, each)) for each in waiting
         }

@@ -52,10 +52,19 @@ def decode(octets: bytes, *, document: str = "document") -> Any:
         except (msgspec.DecodeError, UnicodeDecodeError):
             problem = "not JSON"
         else:
-            if _again(value, octets) == octets:
+            if recode(value) == octets:
                 return value
             problem = "not in canonical form"
     raise BadDocument(document=document, problem=problem)
+
+
+def recode(value: object) -> bytes:
+    """The canonical octets of a value that was decoded, or made of such values; an order of
+    magnitude faster than :func:`encode`, and what else *value* may be is not looked for."""
+    # Code points, by which msgspec sorts, and UTF-16 code units sort differently only beyond
+    # the BMP.
+    octets = _sorted.encode(value)
+    return encode(value) if _BEYOND_BMP.search(octets) else octets
 
 
 def _survey(octets: bytes) -> str | None:
@@ -102,12 +111,6 @@ def within(value: object, depth: int) -> bool:
     if isinstance(value, list | tuple):
         return depth > 0 and all(within(each, depth - 1) for each in value)
     return True
-
-
-def _again(value: object, octets: bytes) -> bytes:
-    # Code points and UTF-16 code units sort differently only beyond the BMP; msgspec sorts
-    # by code points, an order of magnitude faster than _ordered.
-    return encode(value) if _BEYOND_BMP.search(octets) else _sorted.encode(value)
 
 
 def _ordered(value: object, depth: int) -> object:

@@ -88,6 +88,11 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
             raise BadDocument(document=name, problem="not in canonical form")
         return envelope
 
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the payload: the name of the document in it."""
+        return kdf.sha256(self.payload)
+
     def signed_by(self, public: bytes, signature: Signature) -> bool:
         """Whether *signature* is that key's on this payload."""
         octets = pae(self.payload_type, self.payload)

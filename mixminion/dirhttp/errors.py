@@ -48,3 +48,13 @@ class NoSources(UserError):
         "There is nobody to ask for a directory; put addresses of servers under [Directory]"
         " sources."
     )
+
+
+class BadProxy(UserError):
+    """Text that names no HTTP proxy.  It may hold a password, and is not shown."""
+
+    code = "bad-proxy"
+    sentence = (
+        "{where} names no HTTP proxy: expected http://HOST:PORT/ or"
+        " http://USER:PASSWORD@HOST:PORT/."
+    )

@@ -1,6 +1,6 @@
 """Fetching a directory: sources in random order, every answer bounded and verified.
 
-A fetch is never made because somebody is about to send: who calls :func:`fetch` chooses
+A fetch is never made because somebody is about to send: who calls :meth:`Fetcher.fetch` chooses
 its time for another reason.
 """
 
@@ -9,30 +9,30 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError, DNSLookupError
-from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.web.client import URI, Agent, HTTPConnectionPool, PartialDownloadError, readBody
-from twisted.web.error import Error as WebError
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory
 from typing_extensions import override
-from zope.interface import implementer
 
-from mixminion.directory import checks, consensus, keydoc
+from mixminion.directory import consensus, diff, keydoc
 from mixminion.directory.checks import SignedConsensus
+from mixminion.directory.consensus import KeyPeriod
+from mixminion.directory.errors import (
+    BadDocument,
+    NewerDocument,
+    NotEnoughSignatures,
+    WrongDigest,
+)
 from mixminion.directory.keydoc import KeyDocument
-from mixminion.dirhttp.cache import Documents
+from mixminion.dirhttp.cache import DocumentCache, Documents
 from mixminion.dirhttp.errors import FetchFailed, NoSources, NothingFetched
-from mixminion.dirhttp.resource import PREFIX
-from mixminion.dirhttp.sources import BoundedEndpoint, Dial, Source
+from mixminion.dirhttp.files import result_of
+from mixminion.dirhttp.requester import TIMEOUT, Requester
+from mixminion.dirhttp.sources import Dial, Source
 from mixminion.errors import PeerError
 from mixminion.interfaces import Clock, Random
 
-TIMEOUT = 60.0
-"""Seconds for one document from one source, connecting included."""
-_HEADER = 65_536
-"""Octets that an answer may have besides its document."""
+NOT_FOUND = 404
+
+_USELESS = (BadDocument, NewerDocument, NotEnoughSignatures, WrongDigest)
+"""What shows that a difference led nowhere, so that the whole is fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +58,47 @@ class Fetched:
     documents: Documents
     report: tuple[Attempt, ...]
 
+    @property
+    def digest(self) -> bytes:
+        """The digest of the consensus."""
+        return self.documents.signed.digest
+
+
+class _Report:
+    """The attempts of one fetch."""
+
+    def __init__(self, tell: Callable[[Attempt], None]) -> None:
+        self._tell = tell
+        self.attempts: list[Attempt] = []
+
+    def add(self, source: Source, document: str, error: PeerError | None) -> None:
+        """One more."""
+        attempt = Attempt(source, document, error)
+        self.attempts.append(attempt)
+        self._tell(attempt)
+
 
 class Fetcher:
     """Asks sources for documents, one connection each."""
 
     def __init__(self, clock: Clock, dial: Dial, random: Random, timeout: float = TIMEOUT) -> None:
         self._clock = clock
-        self._dial = dial
         self._random = random
-        self._timeout = timeout
+        self._requester = Requester(clock, dial, timeout)
 
     async def fetch(
         self,
         sources: Sequence[Source],
-        authorities: Sequence[bytes],
-        held: SignedConsensus | None = None,
-        have: Callable[[bytes], bytes | None] = lambda digest: None,
+        cache: DocumentCache,
+        tell: Callable[[Attempt], None] = lambda attempt: None,
     ) -> Fetched:
-        """The consensus and all its key documents.
+        """The consensus and all its key documents, for *cache* to accept.
 
-        The first source whose consensus a majority of *authorities* signed, that is valid
-        now, and that is not older than *held*, is believed; key documents that *have* knows
-        by digest are not fetched again.
+        Sources are asked until one has a consensus that *cache* believes and that is fresh;
+        where none is, the newest that was found is taken.  Nothing newer than what is held is a
+        result like another.  Of what is held already only differences are fetched, where a
+        source has them; key documents that did not change are not fetched again.  *tell* hears
+        of each attempt as it ends.
 
         :raises NoSources: *sources* is empty.
         :raises NothingFetched: no source answered with a document.
@@ -89,112 +108,135 @@ class Fetcher:
             raise NoSources
         order = list(sources)
         self._random.shuffle(order)
-        report: list[Attempt] = []
-        signed = await self._consensus(order, authorities, held, report)
-        good = report[-1].source
+        report = _Report(tell)
+        good, signed = await self._consensus(order, cache, report)
         order.sort(key=lambda source: source != good)  # it most likely has the keys too
         keys: dict[bytes, bytes] = {}
         for period in signed.consensus.key_periods:
-            octets = have(period.keys)
+            octets = await cache.key_document(period.keys)
             if octets is None:
-                octets = await self._keys(order, period.keys, report)
+                octets = await self._keys(order, period, cache, report)
             keys[period.keys] = octets
-        return Fetched(Documents(signed, keys), tuple(report))
+        return Fetched(Documents(signed, keys), tuple(report.attempts))
 
     async def get(self, source: Source, name: str, limit: int, document: str) -> bytes:
         """The octets, at most *limit*, that *source* serves under *name*.
 
         :raises FetchFailed: it does not, or not in time.
         """
-        getting = Deferred.fromCoroutine(self._get(source, name, limit))
-        deadline = self._clock.seconds() + self._timeout
-        try:
-            return await getting.addTimeout(self._timeout, self._clock)
-        except Exception as error:
-            # twisted.web wraps a cancellation in errors of its own, so the clock must tell.
-            late = self._clock.seconds() >= deadline
-            why = "no answer in time" if late else _why(error)
-            raise FetchFailed(source=str(source), document=document, why=why) from None
+        return await self._requester.get(source, name, limit, document)
 
     async def _consensus(
+        self, order: Sequence[Source], cache: DocumentCache, report: _Report
+    ) -> tuple[Source, SignedConsensus]:
+        """The newest consensus there is, and who had it."""
+        best: tuple[Source, SignedConsensus] | None = None
+        for source in order:
+            try:
+                signed = await self._offered(source, cache, report)
+                if best is not None:
+                    await cache.compare(best[1], signed)
+            except PeerError as error:
+                report.add(source, consensus.NAME, error)
+                continue
+            report.add(source, consensus.NAME, None)
+            if best is None or best[1].consensus.valid_after < signed.consensus.valid_after:
+                best = source, signed
+            if self._clock.seconds() < best[1].consensus.fresh_until:
+                break
+        if best is None:
+            raise _gravest(report.attempts)
+        return best
+
+    async def _offered(
+        self, source: Source, cache: DocumentCache, report: _Report
+    ) -> SignedConsensus:
+        """The consensus of *source*, by a difference where that is possible."""
+        held = cache.signed
+        if held is not None and self._clock.seconds() < held.consensus.valid_until:
+            name = f"consensus-diff/{held.digest.hex()}"
+            octets = await self._difference(source, name, consensus.LIMIT, report)
+            if octets is not None:
+                old, difference = held.octets, octets
+                try:
+                    octets = await result_of(
+                        cache.in_thread, lambda: diff.apply_to_consensus(difference, old)
+                    )
+                    return await cache.judge(octets, self._clock.seconds())
+                except _USELESS as error:
+                    report.add(source, diff.NAME, error)
+        octets = await self.get(source, "consensus", consensus.LIMIT, consensus.NAME)
+        return await cache.judge(octets, self._clock.seconds())
+
+    async def _keys(
         self,
         order: Sequence[Source],
-        authorities: Sequence[bytes],
-        held: SignedConsensus | None,
-        report: list[Attempt],
-    ) -> SignedConsensus:
+        period: KeyPeriod,
+        cache: DocumentCache,
+        report: _Report,
+    ) -> bytes:
+        held = dict(cache.known[0].periods).get(period.number) if cache.known else None
+        begun = len(report.attempts)
         for source in order:
             try:
-                octets = await self.get(source, "consensus", consensus.LIMIT, consensus.NAME)
-                now = self._clock.seconds()
-                signed = SignedConsensus.verify(octets, authorities, now)
-                checks.check_dates(signed.consensus, now)
-                if held is not None:
-                    checks.check_succession(held, signed)
+                octets = await self._served(source, period.keys, held, cache, report)
             except PeerError as error:
-                report.append(Attempt(source, consensus.NAME, error))
+                report.add(source, keydoc.NAME, error)
             else:
-                report.append(Attempt(source, consensus.NAME, None))
-                return signed
-        raise _gravest(report)
-
-    async def _keys(self, order: Sequence[Source], digest: bytes, report: list[Attempt]) -> bytes:
-        mine: list[Attempt] = []
-        for source in order:
-            error: PeerError | None = None
-            try:
-                octets = await self.get(source, f"keys/{digest.hex()}", keydoc.LIMIT, keydoc.NAME)
-                KeyDocument.read(octets, digest)
-            except PeerError as failed:
-                error = failed
-            mine.append(Attempt(source, keydoc.NAME, error))
-            if error is None:
-                report += mine
+                report.add(source, keydoc.NAME, None)
                 return octets
-        raise _gravest(mine)
+        raise _gravest(report.attempts[begun:])
 
-    async def _get(self, source: Source, name: str, limit: int) -> bytes:
-        endpoint = BoundedEndpoint(self._dial(source), limit + _HEADER)
-        agent = Agent.usingEndpointFactory(
-            self._clock, _One(endpoint), HTTPConnectionPool(self._clock, persistent=False)
-        )
-        response = await agent.request(
-            b"GET",
-            source.url(PREFIX + name.encode("ascii")),
-            Headers({b"Accept-Encoding": [b"identity"]}),
-        )
-        if response.code != 200:
-            raise WebError(response.code)
-        octets = await readBody(response)
-        if len(octets) > limit:
-            raise ValueError
+    async def _served(
+        self,
+        source: Source,
+        digest: bytes,
+        held: bytes | None,
+        cache: DocumentCache,
+        report: _Report,
+    ) -> bytes:
+        """A key document of *source*, by a difference from the one *held* where that is
+        possible."""
+        old = None if held is None else cache.keys(held)
+        if held is not None and old is not None:
+            name = f"keys-diff/{held.hex()}/{digest.hex()}"
+            difference = await self._difference(source, name, keydoc.LIMIT, report)
+            if difference is not None:
+                before, change = old, difference
+                try:
+                    octets = await result_of(
+                        cache.in_thread, lambda: diff.apply_to_keys(change, before)
+                    )
+                    return await self._sound(octets, digest, cache)
+                except _USELESS as error:
+                    report.add(source, diff.NAME, error)
+        octets = await self.get(source, f"keys/{digest.hex()}", keydoc.LIMIT, keydoc.NAME)
+        return await self._sound(octets, digest, cache)
+
+    async def _sound(self, octets: bytes, digest: bytes, cache: DocumentCache) -> bytes:
+        """A key document, read once to see that it is one."""
+        await cache.in_thread(lambda: _read(octets, digest))
         return octets
 
+    async def _difference(
+        self, source: Source, name: str, limit: int, report: _Report
+    ) -> bytes | None:
+        """A difference; None when the source answers that it has none.
 
-@implementer(IAgentEndpointFactory)
-@dataclass(frozen=True, slots=True)
-class _One:
-    """Every request goes to this endpoint, whatever its address."""
+        :raises FetchFailed: it does not answer.
+        """
+        try:
+            return await self.get(source, name, limit, diff.NAME)
+        except FetchFailed as error:
+            if error.fields.get("answered") is None:
+                raise
+            if error.fields["answered"] != NOT_FOUND:
+                report.add(source, diff.NAME, error)
+            return None
 
-    endpoint: IStreamClientEndpoint
 
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        return self.endpoint
-
-
-def _why(error: Exception) -> str:
-    """What went wrong, in a word or two; never the error's own text."""
-    match error:
-        case WebError():
-            return f"it answered {int(error.status)}"
-        case DNSLookupError():
-            return "its name is not known"
-        case ConnectError():
-            return "no connection"
-        case ValueError() | PartialDownloadError():
-            return "the answer is not whole, or too long"
-        case _:
-            return "the connection broke"
+def _read(octets: bytes, digest: bytes) -> None:
+    KeyDocument.read(octets, digest)
 
 
 def _gravest(report: Sequence[Attempt]) -> PeerError:

@@ -1,18 +1,16 @@
-"""Directory documents as an HTTP resource.
+"""Directory documents as an HTTP resource, below ``/mixminion/2/``.
 
-``GET /mixminion/2/consensus``, ``/mixminion/2/keys/DIGEST`` and
-``/mixminion/2/descriptor``; an ``ETag`` names the octets, so that what did not change is
-not sent again.
+What did not change is not sent again (``ETag``), what a client has half of is sent from there
+on (``Range``), and all of it is compressed for those who can read that.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.resource import IResource, Resource
@@ -20,40 +18,35 @@ from twisted.web.server import NOT_DONE_YET, Request
 from typing_extensions import override
 from zope.interface import implementer
 
-from mixminion.directory.checks import SignedConsensus
+from mixminion.dirhttp.catalogue import Catalogue, Item, Shelf
+from mixminion.dirhttp.conditions import Beyond, accepts_gzip, part_of
+from mixminion.dirhttp.files import InThread, inline
+from mixminion.dirhttp.representations import Representation, Representations
 from mixminion.interfaces import Clock
 
+log = Logger()
+
 PREFIX = b"/mixminion/2/"
-_KEYS = re.compile(rb"keys/([0-9a-f]{64})")
 _SLICE = 65_536
 _DEADLINE = 900.0
 """Seconds until a client that does not read its answer is cut off."""
 
 
-class Shelf(Protocol):
-    """Where served documents stand; :class:`mixminion.dirhttp.cache.DocumentCache` is one."""
-
-    descriptor: bytes | None
-
-    @property
-    def signed(self) -> SignedConsensus | None: ...
-
-    def keys(self, digest: bytes) -> bytes | None: ...
-
-
-def resource(cache: Shelf, clock: Clock) -> IResource:
+def resource(cache: Shelf, clock: Clock, in_thread: InThread = inline) -> IResource:
     """The resource tree for a :class:`mixminion.dirhttp.site.QuietSite`."""
-    return DocumentsResource(cache, clock)
+    return DocumentsResource(cache, clock, in_thread)
 
 
 class DocumentsResource(Resource):
-    """The whole tree in one leaf: three paths, and nothing of a client's is parsed but them."""
+    """The whole tree in one leaf: nothing of a client's is parsed but a few names and header
+    fields.  Compressing and comparing documents happens in *in_thread*."""
 
     isLeaf = True
 
-    def __init__(self, cache: Shelf, clock: Clock) -> None:
+    def __init__(self, cache: Shelf, clock: Clock, in_thread: InThread = inline) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._cache = cache
+        self._catalogue = Catalogue(cache, in_thread)
+        self._representations = Representations(in_thread)
         self._clock = clock
 
     @override
@@ -63,34 +56,88 @@ class DocumentsResource(Resource):
         if request.method not in (b"GET", b"HEAD"):
             request.setHeader(b"Allow", b"GET, HEAD")
             return _plain(request, http.NOT_ALLOWED)
-        octets = self._find(request.path)
-        if octets is None:
+        path: bytes = request.path
+        name = path.removeprefix(PREFIX) if path.startswith(PREFIX) else b""
+        item = self._catalogue.find(name)
+        if item is None:
             return _plain(request, http.NOT_FOUND)
-        if request.setETag(_tag(octets)) is http.CACHED:
-            return b""
-        request.setHeader(b"Content-Type", b"application/json")
-        request.setHeader(b"Content-Length", b"%d" % len(octets))
-        if request.method == b"HEAD":
-            return b""
-        Transfer(request, octets, self._clock)
+        answer = Answer(request, self._clock)
+        _ = Deferred.fromCoroutine(self._answer(answer, item)).addErrback(answer.failed)
         return NOT_DONE_YET
 
-    def _find(self, path: bytes) -> bytes | None:
-        """The document at *path*."""
-        name = path.removeprefix(PREFIX) if path.startswith(PREFIX) else b""
-        if name == b"consensus":
-            signed = self._cache.signed
-            return None if signed is None else signed.octets
-        if name == b"descriptor":
-            return self._cache.descriptor
-        keys = _KEYS.fullmatch(name)
-        return None if keys is None else self._cache.keys(bytes.fromhex(keys[1].decode("ascii")))
+    async def _answer(self, answer: Answer, item: Item) -> None:
+        wanted = accepts_gzip(answer.request.getHeader(b"accept-encoding"))
+        found = await self._representations.get(item.name, item.load, compressed=wanted)
+        answer.give(found)
 
 
-@lru_cache(maxsize=4)
-def _tag(octets: bytes) -> bytes:
-    """The ETag of a document; a large one is not digested for every request."""
-    return b'"%b"' % hashlib.sha256(octets).hexdigest().encode("ascii")
+class Answer:
+    """One request under way, whose client may be gone by the time there is an answer."""
+
+    def __init__(self, request: Request, clock: Clock) -> None:
+        self.request = request
+        self._clock = clock
+        self._over = False
+        _ = request.notifyFinish().addBoth(self._ended)
+
+    def give(self, found: Representation | None) -> None:
+        """Answer with a document, or that there is none."""
+        if self._over:
+            return
+        request = self.request
+        if found is None:
+            self._short(_plain(request, http.NOT_FOUND))
+            return
+        request.setHeader(b"Vary", b"Accept-Encoding")
+        request.setHeader(b"Accept-Ranges", b"bytes")
+        if found.compressed:
+            request.setHeader(b"Content-Encoding", b"gzip")
+        if request.setETag(found.tag) is http.CACHED:
+            self._short(b"")
+            return
+        request.setHeader(b"Content-Type", b"application/json")
+        part = self._part(found)
+        if part is None:
+            request.setHeader(b"Content-Range", b"bytes */%d" % len(found.octets))
+            request.responseHeaders.removeHeader(b"Content-Encoding")
+            self._short(_plain(request, http.REQUESTED_RANGE_NOT_SATISFIABLE))
+            return
+        first, end = part
+        request.setHeader(b"Content-Length", b"%d" % (end - first))
+        if request.method == b"HEAD":
+            self._short(b"")
+        else:
+            Transfer(request, found, self._clock, first, end)
+
+    def failed(self, failure: Failure) -> None:
+        """A defect of ours, or a disk that cannot be read."""
+        log.failure("A document could not be served.", failure)
+        if not self._over:
+            self._short(_plain(self.request, http.INTERNAL_SERVER_ERROR))
+
+    def _part(self, found: Representation) -> tuple[int, int] | None:
+        """The octets that are asked for; None when there are none of these."""
+        request, length = self.request, len(found.octets)
+        only_if = request.getHeader(b"if-range")
+        if request.method != b"GET" or only_if not in (None, found.tag):
+            return 0, length
+        part = part_of(request.getHeader(b"range"), length)
+        if part is None:
+            return 0, length
+        if isinstance(part, Beyond):
+            return None
+        request.setResponseCode(http.PARTIAL_CONTENT)
+        request.setHeader(b"Content-Range", b"bytes %d-%d/%d" % (part[0], part[1] - 1, length))
+        return part
+
+    def _short(self, body: bytes) -> None:
+        if body:
+            self.request.setHeader(b"Content-Length", b"%d" % len(body))
+        self.request.write(body)
+        self.request.finish()
+
+    def _ended(self, result: Failure | None) -> None:
+        self._over = True
 
 
 def _plain(request: Request, code: int) -> bytes:
@@ -105,9 +152,12 @@ class Transfer:
     """Writes an answer as fast as the client reads it, for so long and no longer: a slow
     reader costs a slice of memory and not the document."""
 
-    def __init__(self, request: Request, octets: bytes, clock: Clock) -> None:
+    def __init__(
+        self, request: Request, found: Representation, clock: Clock, first: int, end: int
+    ) -> None:
         self._request = request
-        self._rest = memoryview(octets)
+        self._found = found  # shared with others, as long as one of them reads it
+        self._rest = memoryview(found.octets)[first:end]
         self._clock = clock
         self._next: IDelayedCall | None = None
         self._deadline = clock.callLater(_DEADLINE, self._cut)

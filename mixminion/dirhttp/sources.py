@@ -1,4 +1,4 @@
-"""Where documents come from, and how a connection there is made and bounded."""
+"""Where documents come from, and how a connection there is made."""
 
 from __future__ import annotations
 
@@ -6,24 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.interfaces import (
-    IProtocol,
-    IProtocolFactory,
-    IStreamClientEndpoint,
-)
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.internet.interfaces import IStreamClientEndpoint
 from typing_extensions import override
-from zope.interface import implementer
 
+from mixminion.dirhttp.endpoints import TlsEndpoint
 from mixminion.dirhttp.errors import BadSource
+from mixminion.dirhttp.proxies import NO_PROXIES, Proxies, Proxy
+from mixminion.dirhttp.tunnels import AbsoluteFormEndpoint, ConnectEndpoint
 from mixminion.interfaces import Clock
-from mixminion.net.tls import client_tls
-from mixminion.net.transport import LinkClientFactory
 from mixminion.util.hostport import HostPort
-
-ALPN = b"http/1.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +58,17 @@ Dial = Callable[[Source], IStreamClientEndpoint]
 """How a source is reached."""
 
 
-def dial(reactor: Any, clock: Clock) -> Dial:
-    """Over TCP, with TLS for those sources that want it."""
+def dial(reactor: Any, clock: Clock, proxies: Proxies = NO_PROXIES) -> Dial:
+    """Over TCP, with TLS for those sources that want it, through the proxy that *proxies* name
+    for a source."""
 
     def endpoint(source: Source) -> IStreamClientEndpoint:
-        return over_tls(
-            source, HostnameEndpoint(reactor, source.place.host, source.place.port), clock
-        )
+        proxy = proxies.of(source.place, tls=source.tls)
+        place = source.place if proxy is None else proxy.place
+        plain = HostnameEndpoint(reactor, place.host, place.port)
+        if proxy is None:
+            return over_tls(source, plain, clock)
+        return through(proxy, source, plain, clock)
 
     return endpoint
 
@@ -84,60 +80,11 @@ def over_tls(
     return TlsEndpoint(endpoint, clock) if source.tls else endpoint
 
 
-@implementer(IStreamClientEndpoint)
-class TlsEndpoint:
-    """TLS as links speak it, for ``http/1.1``, from a client that shows no certificate to a
-    server whose identity does not matter."""
-
-    def __init__(self, endpoint: IStreamClientEndpoint, clock: Clock) -> None:
-        self._endpoint = endpoint
-        self._clock = clock
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Fires with *protocolFactory*'s protocol."""
-        tls = client_tls(None, None, [ALPN], self._clock)
-        return _unwrapped(
-            self._endpoint.connect(LinkClientFactory(tls, protocolFactory, self._clock))
-        )
-
-
-@implementer(IStreamClientEndpoint)
-class BoundedEndpoint:
-    """Cuts connections that deliver more than *limit* octets: header, body and all."""
-
-    def __init__(self, endpoint: IStreamClientEndpoint, limit: int) -> None:
-        self._endpoint = endpoint
-        self._limit = limit
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Fires with *protocolFactory*'s protocol."""
-        return _unwrapped(self._endpoint.connect(_Bounding(protocolFactory, self._limit)))
-
-
-class _BoundedProtocol(ProtocolWrapper):
-    transport: Any
-
-    def __init__(self, factory: _Bounding, wrappedProtocol: IProtocol) -> None:
-        super().__init__(factory, wrappedProtocol)
-        self._left = factory.limit
-
-    @override
-    def dataReceived(self, data: bytes) -> None:
-        self._left -= len(data)
-        if self._left < 0:
-            self.transport.abortConnection()
-        else:
-            super().dataReceived(data)  # type: ignore[no-untyped-call]
-
-
-class _Bounding(WrappingFactory[Any]):
-    protocol = _BoundedProtocol
-    noisy = False
-
-    def __init__(self, wrapped: IProtocolFactory, limit: int) -> None:
-        super().__init__(wrapped)  # type: ignore[no-untyped-call]
-        self.limit = limit
-
-
-def _unwrapped(connecting: Deferred[Any]) -> Deferred[IProtocol]:
-    return connecting.addCallback(lambda wrapper: wrapper.wrappedProtocol)
+def through(
+    proxy: Proxy, source: Source, endpoint: IStreamClientEndpoint, clock: Clock
+) -> IStreamClientEndpoint:
+    """*source* by way of *proxy*, to which *endpoint* connects: a tunnel with TLS in it, or plain
+    requests for the proxy to pass on."""
+    if source.tls:
+        return TlsEndpoint(ConnectEndpoint(endpoint, source.place, proxy), clock)
+    return AbsoluteFormEndpoint(endpoint, proxy)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mixminion.config import option, section, values
 from mixminion.config.secret import SecretSource
+from mixminion.directory.bootstrap import Authority, authority
 from mixminion.util.hostport import HostPort
 
 
@@ -130,22 +131,38 @@ class OutgoingSection:
 class DirectorySection:
     """Whom the server believes about the network, and where it asks."""
 
-    authorities: tuple[bytes, ...] = option(
-        values.list_of(values.hex_key(32)),
+    authorities: tuple[Authority, ...] = option(
+        values.list_of(authority),
         default=(),
-        doc="""Ed25519 public keys of the network's directory authorities.  A consensus needs
-        the signatures of more than half of them.""",
+        doc="""The network's directory authorities: for each its nickname (or none), its Ed25519
+        public key, and the address where it takes this server's descriptor and serves the
+        directory.  A consensus needs the signatures of more than half of them.  One without an
+        address is believed, and nothing is published to it.""",
     )
     sources: tuple[str, ...] = option(
         values.list_of(values.url),
         default=(),
-        doc="Where to fetch directory documents, besides the network's own servers.",
+        doc="""Where to fetch directory documents, besides the authorities and the network's own
+        servers.""",
     )
 
+    @property
+    def identities(self) -> tuple[bytes, ...]:
+        """The authorities' raw identity keys."""
+        return tuple(each.identity for each in self.authorities)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Everywhere outside the network's own servers where the directory is served."""
+        urls = (each.url for each in self.authorities if each.url)
+        return tuple(dict.fromkeys((*urls, *self.sources)))
+
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Sources without a key to check what they say."""
+        """Sources without a key to check what they say, and authorities named twice."""
         if self.sources and not self.authorities:
             yield "authorities", "expected the keys of those who sign what the sources serve"
+        if len(set(self.identities)) != len(self.authorities):
+            yield "authorities", "a key stands in the list twice"
 
 
 @section("Log")

@@ -53,10 +53,18 @@ class LinkConnection(SSL.Connection):
     ``refusal`` says why its chain was refused.
     """
 
-    def __init__(self, context: SSL.Context, expected: bytes | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        context: SSL.Context,
+        expected: bytes | None,
+        clock: Clock,
+        *,
+        dated: bool = True,
+    ) -> None:
         super().__init__(context, None)
         self.expected = expected
         self.clock = clock
+        self._dated = dated
         self.peer_identity: bytes | None = None
         self.refusal: errors.LinkRefused | None = None
         self._signing: certificates.Signing | None = None
@@ -83,6 +91,8 @@ class LinkConnection(SSL.Connection):
         not_before, not_after = certificates.dates(certificate)
         if not_before < signing.not_before or not_after > signing.not_after:
             raise errors.BadCertificate()
+        if not self._dated and error in (_HAS_EXPIRED, _NOT_YET_VALID):
+            error = 0
         now = self.clock.seconds()
         if error == _HAS_EXPIRED:
             if now > signing.not_after:
@@ -133,7 +143,10 @@ class ClientTLS:
         alpn: Sequence[bytes],
         clock: Clock,
         groups: str,
+        *,
+        dated: bool,
     ) -> None:
+        self._dated = dated
         self._expected = expected_identity
         self._credentials = credentials
         self._alpn = list(alpn)
@@ -146,7 +159,7 @@ class ClientTLS:
         context = _context(link, self._groups)
         context.set_alpn_protos(self._alpn)
         _judge_dates_at(context, self._clock.seconds())
-        return LinkConnection(context, self._expected, self._clock)
+        return LinkConnection(context, self._expected, self._clock, dated=self._dated)
 
 
 def server_tls(
@@ -166,10 +179,13 @@ def client_tls(
     alpn: Sequence[bytes],
     clock: Clock,
     groups: str = HYBRID,
+    *,
+    dated: bool = True,
 ) -> ClientTLS:
     """TLS for one destination: its identity from the directory (None: any sound chain will
-    do), our own credentials for a server that dials (None: a client, which shows nothing)."""
-    return ClientTLS(expected_identity, credentials, alpn, clock, groups)
+    do), our own credentials for a server that dials (None: a client, which shows nothing).
+    Without *dated* the chain's dates do not matter, where nothing depends on whose it is."""
+    return ClientTLS(expected_identity, credentials, alpn, clock, groups, dated=dated)
 
 
 @dataclass(frozen=True, slots=True)

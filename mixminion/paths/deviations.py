@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing_extensions import override
 
 from mixminion.directory.consensus import USABLE, Server
+from mixminion.paths import language
 from mixminion.paths.constraints import Breach, Rule
+from mixminion.paths.language import Some
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,19 @@ def of_length(hops: int, usual: int) -> Iterable[Deviation]:
         yield Deviation(
             "path-length",
             f"The path has {count} and this network's usual one {usual}: it stands out.",
+        )
+
+
+def of_configured(path: str, usual: int) -> Iterable[Deviation]:
+    """A path in path language that a configuration gives to all messages, unless it is what
+    they get anyway: random, and *usual* hops long."""
+    elements = language.parse(path).elements
+    random = [element.count for element in elements if isinstance(element, Some)]
+    if len(random) < len(elements) or sum(random) != usual:
+        yield Deviation(
+            "path-configured",
+            f"Your configuration's default-path ({path}) is not this network's usual *{usual}: it"
+            " sets your messages apart.",
         )
 
 

@@ -67,7 +67,8 @@ def sign_directory(
 
     *authorities* are raw Ed25519 private keys; each signs directly.  *now* becomes
     valid-after, and *parameters* (:meth:`Parameters.local_demo` unless given) say how long the
-    consensus and the key periods last.  Every server is usable at once.
+    consensus and the key periods last.  Every server is usable at once.  Without descriptors
+    it is a new network's first directory, which lists nobody.
 
     :raises NothingToSign: a descriptor is not valid, two have one name, or none has a key
         for the current key period.
@@ -107,7 +108,7 @@ def _keys(
     descriptors: Sequence[Descriptor], valid_after: int, length: int, geometry: PacketGeometry
 ) -> tuple[dict[bytes, bytes], tuple[KeyPeriod, ...]]:
     """Key documents by digest, and the key periods that name them, for the periods ahead for
-    which anybody has a key."""
+    which anybody has a key, or of a network without servers for all."""
     documents: dict[bytes, bytes] = {}
     periods: list[KeyPeriod] = []
     current = valid_after // length
@@ -118,7 +119,7 @@ def _keys(
             for key in descriptor.packet_keys
             if (key.period, key.suite) == (number, geometry.suite)
         )
-        if not keys:
+        if not keys and descriptors:
             break
         document = KeyDocument(period=number, suite=geometry.suite, keys=keys).encode()
         digest = kdf.sha256(document)

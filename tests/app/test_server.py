@@ -227,7 +227,7 @@ class RunningTests(ServerCase):
             set(status),
             {
                 *("attention", "nickname", "configuration", "versions", "ready", "pids"),
-                "protection",
+                *("protection", "authorities"),
                 *("workers", "listeners", "directory", "signing-key", "key-periods"),
                 *("counters", "store", "key-store", "found", "packets", "links"),
             },
@@ -239,7 +239,10 @@ class RunningTests(ServerCase):
         self.assertEqual(status["listeners"], [home.address])
         self.assertEqual(status["workers"], {"configured": 2, "running": 2})
         self.assertEqual(status["configuration"], str(home.config))
-        for when in (*status["directory"].values(), *status["signing-key"].values()):
+        directory = dict(status["directory"])
+        self.assertEqual((directory.pop("servers"), directory.pop("lists-this-server")), (1, True))
+        self.assertEqual(status["authorities"], [])
+        for when in (*directory.values(), *status["signing-key"].values()):
             self.assertRegex(when, r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")
 
     def test_daemon(self):

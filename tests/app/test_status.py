@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from mixminion.app.status import Health
+from mixminion.app.status import Health, advice
+from mixminion.directory.vote import Recommended
 from mixminion.testing.cases import SyncTestCase
 
 NOW = 1_800_000_000  # 2027-01-15T08:00:00Z
@@ -58,3 +59,24 @@ class HealthTests(SyncTestCase):
         told = self.told(ready=False, running=0, signing_ends=0, directory_ends=NOW, used=99)
         words = [sentence.split()[1] for sentence in told]
         self.assertEqual(words, ["server", "of", "signing", "directory", "store"])
+
+
+class AdviceTests(SyncTestCase):
+    """Releases that the network recommends."""
+
+    def test_recommended(self):
+        """Nothing is said of a release that is, or where nobody recommends any."""
+        for recommended in (
+            None,
+            Recommended(),
+            Recommended(clients=("9",)),
+            Recommended(servers=("0.1", "0.2")),
+        ):
+            self.assertIsNone(advice(recommended, "0.2"))
+
+    def test_another(self):
+        """One that is not among them is told what is."""
+        sentence = advice(Recommended(servers=("0.3", "0.4")), "0.2")
+        assert sentence is not None
+        self.assertIn("This is Mixminion 0.2", sentence)
+        self.assertIn("recommend 0.3, 0.4: install", sentence)

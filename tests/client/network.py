@@ -20,6 +20,7 @@ from mixminion.crypto import sign as ed25519
 from mixminion.directory.descriptor import PROTOCOLS, Descriptor, PacketKey
 from mixminion.directory.parameters import Parameters
 from mixminion.directory.parts import Exit
+from mixminion.dirhttp.documents import Known
 from mixminion.dirhttp.resource import resource
 from mixminion.dirhttp.site import QuietSite
 from mixminion.interfaces import IIntake, Refusal
@@ -74,13 +75,15 @@ class Mix:
         self.exits = exits
         self.packet_keys: dict[int, tuple[bytes, bytes]] = {}
         self.intake = Intake()
+        self.door: Any = Door(network)
+        self.changes: dict[str, Any] = {}  #: of its descriptor
         clock, now = network.clock, int(network.clock.seconds())
         signing_private, signing_public = ed25519.generate()
         certificate = certify(self.identity_private, signing_public, now - DAY, now + 60 * DAY)
         credentials = LinkCredentials(self.identity, signing_private, certificate, clock)
         protocols: dict[bytes, Any] = {
             ALPN: MMTPServerFactory(self.intake, clock, GEOMETRY.packet, 64, Counters()),
-            b"http/1.1": QuietSite(resource(network.shelf, clock), clock),
+            b"http/1.1": QuietSite(resource(self.door, clock), clock),
         }
         tls = server_tls(credentials, [ALPN, b"http/1.1"], clock)
         self.port = network.listen(self.host, link_factory(tls, protocols, clock, Counters()))
@@ -96,23 +99,25 @@ class Mix:
 
     def published(self, now: int, parameters: Parameters) -> bytes:
         current = now // parameters.key_period
-        return Descriptor(
-            identity=self.identity,
-            nickname=self.nickname,
-            start=1,
-            published=now,
-            valid_after=now - 1,
-            valid_until=now + 30 * DAY,
-            addresses=(HostPort(self.host, self.port),),
-            protocols=PROTOCOLS,
-            suites=("xwing",),
-            packet_keys=tuple(
+        fields: dict[str, Any] = {
+            "identity": self.identity,
+            "nickname": self.nickname,
+            "start": 1,
+            "published": now,
+            "valid_after": now - 1,
+            "valid_until": now + 30 * DAY,
+            "addresses": (HostPort(self.host, self.port),),
+            "protocols": PROTOCOLS,
+            "suites": ("xwing",),
+            "packet_keys": tuple(
                 PacketKey(period=period, suite="xwing", key=self.key(period)[1])
                 for period in range(current, current + 2)
             ),
-            exits=self.exits,
-            family=f"family-{self.nickname}",
-        ).sign(server_signer(self.identity_private, now=now))
+            "exits": self.exits,
+            "family": f"family-{self.nickname}",
+        }
+        described = Descriptor(**(fields | self.changes))
+        return described.sign(server_signer(self.identity_private, now=now))
 
 
 class Shelf:
@@ -122,12 +127,16 @@ class Shelf:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.known: list[Known] = []  # the newest first
         self._signed: Any = None
-        self._keys: dict[bytes, bytes] = {}
+        self._octets: dict[bytes, bytes] = {}
 
     def put(self, directory: SignedDirectory) -> None:
-        self._signed = SimpleNamespace(octets=directory.consensus)
-        self._keys.update(directory.keys)
+        known = Known.read(directory.consensus)
+        self._signed = SimpleNamespace(octets=directory.consensus, digest=known.digest)
+        self._octets |= directory.keys
+        self._octets[known.digest] = directory.consensus
+        self.known = [known, *self.known][:3]
 
     @property
     def signed(self) -> Any:
@@ -135,7 +144,24 @@ class Shelf:
         return self._signed
 
     def keys(self, digest: bytes) -> bytes | None:
-        return self._keys.get(digest)
+        return self._octets.get(digest)
+
+    async def consensus(self, digest: bytes) -> bytes | None:
+        return self._octets.get(digest)
+
+    async def key_document(self, digest: bytes) -> bytes | None:
+        return self._octets.get(digest)
+
+
+class Door:
+    """What one mix serves: what all serve, or a shelf of its own."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self.own: Shelf | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.own or self._network.shelf, name)
 
 
 class Network:

@@ -3,9 +3,10 @@ from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 from mixminion import api
 from mixminion.client import entries
 from mixminion.client.errors import MessageTooLarge
-from mixminion.dirhttp.errors import NothingFetched
+from mixminion.directory.consensus import Consensus
+from mixminion.dirhttp.errors import NoDirectory
 from mixminion.interfaces import Refusal
-from tests.client.network import NetworkCase, reactor
+from tests.client.network import DAY, NetworkCase, reactor
 
 
 class SendTests(NetworkCase):
@@ -27,8 +28,8 @@ class SendTests(NetworkCase):
         self.assertTrue(content.endswith(b"\r\n\r\nHello\r\n"))
         self.assertIn(b"Subject: Hi\r\n", content)
         self.assertEqual(
-            [type(event) for event in events],
-            [api.Fetching, api.PathChosen, api.Kept, api.Sent],
+            list(dict.fromkeys(type(event) for event in events)),
+            [api.Fetching, api.Asked, api.Compared, api.PathChosen, api.Kept, api.Sent],
         )
         self.assertEqual(await client.waiting(), [])
 
@@ -131,9 +132,58 @@ class UpdateTests(NetworkCase):
         self.assertEqual([server.nickname for server in servers], [f"mix{n}" for n in range(1, 6)])
 
     async def test_kept(self):
-        """A directory that is kept serves while it is valid, without asking anybody."""
+        """A directory that is kept serves while it can be used, without asking anybody; the next
+        one comes from the network's own servers when the configured source is gone."""
         await self.client().update()
         client = self.client(sources="127.0.0.1:1")
+        asked = self.network.shelf.asked
         await client.send("drop", b"x")
-        with self.assertRaises(NothingFetched):
-            await client.update()
+        self.assertEqual(self.network.shelf.asked, asked)
+        self.network.sign()
+        consensus = await client.update()
+        self.assertGreater(consensus.valid_after, reactor.seconds() - 60)
+
+    async def test_report(self):
+        """What is held, who signed it, and when a running program would fetch."""
+        client = self.client()
+        with self.assertRaises(NoDirectory):
+            await client.directory()
+        self.network.sign(reactor.seconds() - 500)
+        consensus = await client.update()
+        self.network.sign()
+        await client.update()
+        report = await client.directory()
+        self.assertEqual([each.consensus for each in report.held][1:], [consensus])
+        standings = report.held[0].standings
+        self.assertEqual(
+            [(each.identity, str(standing)) for each, standing in standings.authorities],
+            [(public, "signed") for _, public in self.network.authorities],
+        )
+        self.assertEqual((report.evidence, report.warnings), ((), ()))
+        assert report.next_fetch is not None
+        self.assertGreater(report.next_fetch, reactor.seconds() + 3 * DAY)
+        opened, _ = Consensus.open(await client.held(1))
+        self.assertEqual(opened, consensus)
+        with self.assertRaises(NoDirectory):
+            await client.held(2)
+
+    async def test_if_due(self):
+        """Nothing is asked before the time has come."""
+        client = self.client()
+        first = await client.update_if_due()
+        self.assertIsNotNone(first)
+        asked = self.network.shelf.asked
+        self.assertIsNone(await client.update_if_due())
+        self.assertEqual(self.network.shelf.asked, asked)
+
+    async def test_default_path(self):
+        """A path of the configuration that is not the network's is warned about, one that is
+        named for a message is not."""
+        client = self.client("[Paths]\ndefault-path = mix1,*2,mix5\n")
+        events: list[api.Event] = []
+        await client.send("drop", b"x", progress=events.append)
+        (warned,) = [event for event in events if isinstance(event, api.Warned)]
+        self.assertEqual(warned.warning.code, "path-configured")
+        events.clear()
+        await client.send("drop", b"x", path="*4", progress=events.append)
+        self.assertEqual([event for event in events if isinstance(event, api.Warned)], [])

@@ -1,13 +1,14 @@
 from pathlib import Path
 
 from mixminion.client.configuration import (
-    _TEMPLATE,
+    TEMPLATE,
     ClientSection,
     DirectorySection,
     PathsSection,
     find,
     load,
 )
+from mixminion.client.configuration import proxy as proxies
 from mixminion.client.errors import ConfigurationUnreadable, NoConfiguration
 from mixminion.config import ConfigErrors
 from mixminion.dirhttp.sources import Source
@@ -42,13 +43,13 @@ class FindTests(SyncTestCase):
         errors = self.assertRaises(ConfigErrors, load, path)
         self.assertEqual(
             [problem.key for problem in errors.problems],
-            ["[Directory] authorities", "[Directory] sources"],
+            ["[Directory] authorities"],
         )
 
     def test_template_is_complete(self):
         """With every key uncommented the template is a configuration."""
         lines = [
-            line.removeprefix("#") for line in _TEMPLATE.splitlines() if not line.startswith("# ")
+            line.removeprefix("#") for line in TEMPLATE.splitlines() if not line.startswith("# ")
         ]
         text = "\n".join(lines).replace("authorities =", "authorities = " + "ab" * 32)
         path = self.home / "full.conf"
@@ -67,7 +68,7 @@ class LoadTests(SyncTestCase):
     def test_minimal(self):
         """Authorities and sources are enough; state is kept beside the file."""
         config = self.load(MINIMAL)
-        self.assertEqual(config[DirectorySection].authorities, (b"\xab" * 32,))
+        self.assertEqual(config[DirectorySection].identities, (b"\xab" * 32,))
         self.assertEqual(
             config[DirectorySection].sources,
             (Source(HostPort("192.0.2.1", 48099)), Source(HostPort("x.example", 80), tls=False)),
@@ -78,7 +79,10 @@ class LoadTests(SyncTestCase):
     def test_wrong(self):
         """Unknown keys, bad keys, bad sources and empty lists, with their lines."""
         for text, key in (
-            (MINIMAL + "proxy = x\n", "[Directory] proxy"),
+            (MINIMAL + "proxi = x\n", "[Directory] proxi"),
+            (MINIMAL + "proxy = socks5://x\n", "[Directory] proxy"),
+            (f"[Directory]\nauthorities = {'ab' * 32}\n", "[Directory] sources"),
+            (MINIMAL.replace("ab\n", f"ab, x {'ab' * 32}\n"), "[Directory] authorities"),
             (MINIMAL.replace("abab", "xyzz"), "[Directory] authorities"),
             (MINIMAL.replace("http:", "ftp:"), "[Directory] sources"),
             ("[Directory]\nauthorities =\nsources = 192.0.2.1:1\n", "[Directory] authorities"),
@@ -86,6 +90,38 @@ class LoadTests(SyncTestCase):
         ):
             errors = self.assertRaises(ConfigErrors, self.load, text)
             self.assertEqual([problem.key for problem in errors.problems], [key])
+
+    def test_authorities(self):
+        """With nicknames, and with URLs, which are sources as well."""
+        keys = ["ab" * 32, "cd" * 32]
+        config = self.load(
+            "[Directory]\n"
+            "authorities =\n"
+            f"  moria {keys[0]} http://192.0.2.7/\n"
+            f"  {keys[1]}\n"
+            "sources = 192.0.2.1:48099, http://192.0.2.7:80/\n"
+        )
+        section = config[DirectorySection]
+        self.assertEqual([each.nickname for each in section.authorities], ["moria", ""])
+        self.assertEqual(section.identities, tuple(map(bytes.fromhex, keys)))
+        self.assertEqual(
+            list(map(str, section.places)), ["http://192.0.2.7:80/", "https://192.0.2.1:48099/"]
+        )
+
+    def test_proxy(self):
+        """The configuration's proxy comes before the environment's; none is none at all."""
+        environment = {"https_proxy": "http://192.0.2.9:3128"}
+        place = HostPort("192.0.2.1", 48099)
+        for line, found in (
+            ("", "192.0.2.9:3128"),
+            ("proxy = http://u:p@192.0.2.8:8080/\n", "192.0.2.8:8080"),
+            ("proxy = none\n", None),
+        ):
+            section = self.load(MINIMAL + line)[DirectorySection]
+            proxy = section.proxies(environment).of(place, tls=True)
+            self.assertEqual(None if proxy is None else str(proxy.place), found)
+        rendered = proxies.render(proxies.read("http://u:p@192.0.2.8:8080/"))
+        self.assertEqual(rendered, "http://192.0.2.8:8080/")
 
     def test_changeable(self):
         """A file that others may change is refused; one that they may read is not."""

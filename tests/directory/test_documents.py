@@ -11,6 +11,8 @@ from mixminion.directory import canonical, documents
 from mixminion.directory.certificate import KeyCertificate
 from mixminion.directory.consensus import Consensus
 from mixminion.directory.descriptor import Descriptor
+from mixminion.directory.diff import Difference
+from mixminion.directory.digests import Digests
 from mixminion.directory.documents import Document
 from mixminion.directory.envelope import Envelope
 from mixminion.directory.errors import BadDocument
@@ -18,10 +20,13 @@ from mixminion.directory.keydoc import KeyDocument
 from mixminion.directory.vote import Vote
 from mixminion.testing.cases import SyncTestCase
 
-KINDS = (Consensus, Descriptor, KeyCertificate, KeyDocument, Vote, Envelope)
+KINDS = (
+    *(Consensus, Descriptor, Difference, Digests, KeyCertificate, KeyDocument, Vote),
+    Envelope,
+)
 CHECKED = {("HostPort", "port"), *((kind.__name__, "version") for kind in KINDS)}
 """Integers that are checked one by one."""
-UNTYPED = {("Exit", "policy")}
+UNTYPED = {("Exit", "policy"), *(("Difference", name) for name in ("set", "changes", "added"))}
 """Members that may be anything, which :meth:`Document.untyped` gives out."""
 
 

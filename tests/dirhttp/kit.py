@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from mixminion.directory.checks import SignedConsensus
 from mixminion.dirhttp.cache import DocumentCache, Documents
-from mixminion.dirhttp.resource import resource
+from mixminion.dirhttp.resource import DocumentsResource
 from mixminion.dirhttp.site import QuietSite
 from mixminion.testing.cases import SyncTestCase
 from mixminion.testing.clock import HeapClock
@@ -23,10 +23,12 @@ PRIVATE, PUBLIC = authorities(3)
 T = TypeVar("T")
 
 
-def directory(*names: str, at: int = NOW, **changes: Any) -> SignedDirectory:
+def directory(
+    *names: str, at: int = NOW, signers: Sequence[bytes] = PRIVATE, **changes: Any
+) -> SignedDirectory:
     """A signed directory of the servers of those names."""
     descriptors = [published(name, i) for i, name in enumerate(names, 1)]
-    return sign_directory(descriptors, PRIVATE, now=at, **changes)
+    return sign_directory(descriptors, signers, now=at, **changes)
 
 
 def documents(signed: SignedDirectory, now: float = NOW) -> Documents:
@@ -50,10 +52,24 @@ class Reader(Protocol):
         self.ended = True
 
 
+class _Telling(DocumentsResource):
+    """Tells what it was asked for."""
+
+    def __init__(self, cache: DocumentCache, clock: HeapClock, asked: list[str]) -> None:
+        super().__init__(cache, clock)
+        self._asked = asked
+
+    @override
+    def render(self, request: Any) -> bytes | int:
+        self._asked.append(request.path.decode().removeprefix("/mixminion/2/"))
+        return super().render(request)
+
+
 class ServingCase(SyncTestCase):
-    """Servers on a virtual clock."""
+    """Servers on a virtual clock; ``asked`` has what they were asked for."""
 
     def setUp(self) -> None:
+        self.asked: list[str] = []
         self.clock = HeapClock(NOW)
         self.network = MemoryNetwork(self.clock, latency=0.01)
         self.cache = DocumentCache(PUBLIC)
@@ -64,7 +80,7 @@ class ServingCase(SyncTestCase):
 
     def serve(self, cache: DocumentCache, host: str, **options: int) -> QuietSite:
         """Serve *cache* on port 80 of *host*."""
-        site = QuietSite(resource(cache, self.clock), self.clock, **options)
+        site = QuietSite(_Telling(cache, self.clock, self.asked), self.clock, **options)
         self.clock.result_of(self.network.server(host, 80).listen(site))
         return site
 

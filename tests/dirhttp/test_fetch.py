@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Factory, Protocol
 from typing_extensions import override
 
 from mixminion.counters import Counters
 from mixminion.crypto.rng import SeededRandom
+from mixminion.directory import canonical, diff
 from mixminion.directory.errors import (
     BadDocument,
     DirectoryEarly,
@@ -20,13 +22,17 @@ from mixminion.directory.errors import (
     TwoDirectories,
     WrongDigest,
 )
-from mixminion.dirhttp import fetch as fetching
-from mixminion.dirhttp.cache import DocumentCache
+from mixminion.directory.parameters import Parameters
+from mixminion.dirhttp import requester
+from mixminion.dirhttp.cache import DocumentCache, Documents
+from mixminion.dirhttp.catalogue import Catalogue
+from mixminion.dirhttp.endpoints import ALPN
 from mixminion.dirhttp.errors import FetchFailed, NoSources, NothingFetched
 from mixminion.dirhttp.fetch import Fetched, Fetcher
-from mixminion.dirhttp.resource import resource
+from mixminion.dirhttp.files import inline
+from mixminion.dirhttp.resource import DocumentsResource, resource
 from mixminion.dirhttp.site import QuietSite
-from mixminion.dirhttp.sources import ALPN, Source, dial, over_tls
+from mixminion.dirhttp.sources import Source, dial, over_tls
 from mixminion.errors import render
 from mixminion.net.alpn import link_factory
 from mixminion.net.listeners import bind
@@ -99,8 +105,12 @@ class FetchCase(ServingCase):
         factory.noisy = False
         self.clock.result_of(self.network.server(host, 80).listen(factory))
 
-    def fetch(self, hosts: Sequence[str], **options: Any) -> Fetched:
-        found = self.fetcher.fetch([source(host) for host in hosts], PUBLIC, **options)
+    def fetch(self, hosts: Sequence[str], held: Documents | None = None) -> Fetched:
+        """With a cache that holds nothing, or *held*."""
+        self.mine = DocumentCache(PUBLIC)
+        if held is not None:
+            self.run_(self.mine.accept(held))
+        found = self.fetcher.fetch([source(host) for host in hosts], self.mine)
         return self.run_(found)
 
     def refused(self, kind: type[Exception], hosts: Sequence[str], **options: Any) -> Any:
@@ -125,11 +135,14 @@ class FetchTests(FetchCase):
 
     def test_keys_at_hand(self):
         """Key documents that are held are not fetched again."""
-        self.serve_directory(GOOD, self.signed)
-        digest = next(iter(self.signed.keys))
-        have = {digest: self.signed.keys[digest]}
-        found = self.fetch([GOOD], have=have.get)
-        self.assertEqual(len(self.dialled), 3)
+        newer = directory("alice", "bob", at=NOW + 60)
+        self.clock.advance(60)
+        self.assertEqual(newer.keys, self.signed.keys)
+        self.serve_directory(GOOD, newer)
+        found = self.fetch([GOOD], documents(self.signed))
+        digest = documents(self.signed).signed.digest.hex()
+        self.assertEqual(self.asked, [f"consensus-diff/{digest}", "consensus"])
+        self.assertEqual(found.documents.signed.octets, newer.consensus)
         self.assertEqual(found.documents.keys, self.signed.keys)
 
     def test_random_order(self):
@@ -171,6 +184,207 @@ class FetchTests(FetchCase):
         self.assertIn("it answered 404", render(error))
 
 
+class NewestTests(FetchCase):
+    """Several sources, of which not all have the newest."""
+
+    def setUp(self):
+        super().setUp()
+        hour = Parameters(consensus_valid=10_800)
+        self.stale, self.fresh = (
+            directory("alice", "bob", at=at, parameters=hour) for at in (NOW, NOW + 3600)
+        )
+        self.clock.advance(3700)
+
+    def seeds(self, hosts: Sequence[str], **options: Any) -> list[Fetched]:
+        """What comes of several orders."""
+        found = []
+        for seed in range(8):
+            self.fetcher = Fetcher(self.clock, self.dial, SeededRandom(bytes([seed] * 32)))
+            found.append(self.fetch(hosts, **options))
+        return found
+
+    def test_fresh(self):
+        """Asking goes on until one is fresh, and ends there."""
+        self.serve_directory(GOOD, self.stale)
+        self.serve_directory(OTHER, self.fresh)
+        lengths = set()
+        for found in self.seeds([GOOD, OTHER, THIRD]):
+            self.assertEqual(found.documents.signed.octets, self.fresh.consensus)
+            lengths.add(len([each for each in found.report if each.document == "consensus"]))
+        self.assertEqual(lengths, {1, 2, 3})
+
+    def test_stale(self):
+        """Where none is fresh the newest is taken, after all were asked."""
+        self.serve_directory(GOOD, self.stale)
+        hour = Parameters(consensus_valid=10_800)
+        newer = directory("alice", "bob", at=NOW + 60, parameters=hour)
+        self.serve_directory(OTHER, newer)
+        for found in self.seeds([GOOD, OTHER]):
+            self.assertEqual(found.documents.signed.octets, newer.consensus)
+
+    def test_nothing_newer(self):
+        """What is held already is a good answer."""
+        self.serve_directory(GOOD, self.stale)
+        found = self.fetch([GOOD], documents(self.stale))
+        self.assertEqual(found.documents, documents(self.stale))
+        self.assertEqual([each.error for each in found.report], [None])
+
+    def test_fork(self):
+        """Two sources with two consensuses of one time: evidence, though neither was held."""
+        fork = directory("mallory", at=NOW, parameters=Parameters(consensus_valid=10_800))
+        self.serve_directory(GOOD, self.stale)
+        self.serve_directory(OTHER, fork)
+        for found in self.seeds([GOOD, OTHER]):
+            (evidence,) = self.mine.evidence
+            self.assertEqual(len(evidence.digests), 2)
+            errors = [type(each.error) for each in found.report if each.document == "consensus"]
+            self.assertEqual(errors, [type(None), TwoDirectories])
+
+    def test_told(self):
+        """Each attempt is told of as it ends."""
+        self.serve_directory(OTHER, self.fresh)
+        told: list[str] = []
+        for seed in range(4):
+            fetcher = Fetcher(self.clock, self.dial, SeededRandom(bytes([seed] * 32)))
+            told.clear()
+            fetching = fetcher.fetch(
+                [source(GOOD), source(OTHER)], self.cache, lambda each: told.append(str(each))
+            )
+            found = self.run_(fetching)
+            self.assertEqual(told, [str(each) for each in found.report])
+
+    def test_stopped(self):
+        """Who gives up ends the fetch; no other source is asked, and no connection stays."""
+        for host in (GOOD, OTHER):
+            self.answer(host, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx", ends=False)
+        fetching = Deferred.fromCoroutine(
+            self.fetcher.fetch([source(GOOD), source(OTHER)], self.cache)
+        )
+        for seconds in (0.0, 0.5):
+            self.clock.advance(seconds)
+        fetching.cancel()
+        self.failureResultOf(fetching, CancelledError)
+        self.clock.advance(5)
+        self.assertEqual(len(self.dialled), 1)
+        self.assertEqual(self.network.connections(), [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class DifferenceTests(FetchCase):
+    """What has changed since the documents that are held."""
+
+    def setUp(self):
+        super().setUp()
+        names = [f"server{i}" for i in range(8)]
+        self.before = directory(*names)
+        self.after = directory(*names, "another", at=NOW + 60)
+        self.held = documents(self.before)
+        self.digest = self.held.signed.digest.hex()
+        self.theirs = DocumentCache(PUBLIC)
+        for each in (self.before, self.after):
+            self.run_(self.theirs.accept(documents(each, NOW + 60)))
+        self.clock.advance(60)
+
+    def differences(self) -> list[str]:
+        """What is asked for where all differences can be had."""
+        before, after = (dict(known.periods) for known in reversed(self.theirs.known))
+        keys = [f"keys-diff/{before[n].hex()}/{after[n].hex()}" for n in before]
+        return [f"consensus-diff/{self.digest}", *keys]
+
+    def test_differences(self):
+        """One for the consensus, one for each key document that has changed; nothing whole."""
+        self.serve(self.theirs, GOOD)
+        found = self.fetch([GOOD], self.held)
+        self.assertEqual(self.asked, self.differences())
+        self.assertEqual(found.documents.signed.octets, self.after.consensus)
+        self.assertEqual(found.documents.keys, self.after.keys)
+        self.run_(self.mine.accept(found.documents))
+        self.asked.clear()
+        again = self.run_(self.fetcher.fetch([source(GOOD)], self.mine))
+        digest = found.documents.signed.digest.hex()
+        self.assertEqual(self.asked, [f"consensus-diff/{digest}"])
+        self.assertEqual(again.documents, found.documents)
+
+    def test_nothing_held(self):
+        """Who has nothing, or something that has expired, asks for the whole."""
+        self.serve(self.theirs, GOOD)
+        self.fetch([GOOD])
+        self.assertEqual(self.asked[0], "consensus")
+        self.asked.clear()
+        self.clock.advance(WEEK)
+        self.refused(DirectoryExpired, [GOOD], held=self.held)
+        self.assertEqual(self.asked, ["consensus"])
+
+    def test_not_there(self):
+        """Sources that know nothing of what is held give the whole."""
+        self.serve_directory(GOOD, self.after)
+        found = self.fetch([GOOD], self.held)
+        self.assertEqual(found.documents.keys, self.after.keys)
+        self.assertEqual(self.asked[:2], [f"consensus-diff/{self.digest}", "consensus"])
+        self.assertEqual([each.document for each in found.report if each.error], [])
+
+    def spoil(self, spoilt: Callable[[bytes], bytes]) -> None:
+        """Serve differences that were changed."""
+        catalogue = Catalogue(self.theirs, inline)
+
+        class Lying(DocumentsResource):
+            def render(lying, request):
+                self.asked.append(request.path.decode().removeprefix("/mixminion/2/"))
+                if b"-diff/" not in request.path:
+                    return super().render(request)
+                item = catalogue.find(request.path.removeprefix(b"/mixminion/2/"))
+
+                async def load():
+                    return await item.load()
+
+                octets = self.successResultOf(Deferred.fromCoroutine(load()))
+                assert octets is not None
+                return spoilt(octets)
+
+        site = QuietSite(Lying(self.theirs, self.clock), self.clock)
+        self.clock.result_of(self.network.server(GOOD, 80).listen(site))
+
+    def test_wrong(self):
+        """Whatever a source makes of its differences, its whole documents are taken then."""
+
+        def other(octets: bytes) -> bytes:
+            return canonical.encode(canonical.decode(octets) | {"signatures": []})
+
+        spoilt: Callable[[bytes], bytes]
+        for spoilt in (
+            other,
+            lambda octets: b"",
+            lambda octets: octets[:-1],
+            lambda octets: canonical.encode(canonical.decode(octets) | {"removed": [0]}),
+            lambda octets: canonical.encode(canonical.decode(octets) | {"version": 2}),
+        ):
+            with self.subTest(spoilt):
+                self.asked.clear()
+                self.network.ports.clear()
+                self.spoil(spoilt)
+                found = self.fetch([GOOD], self.held)
+                self.assertEqual(found.documents.signed.octets, self.after.consensus)
+                self.assertEqual(found.documents.keys, self.after.keys)
+                self.assertIn("consensus", self.asked)
+                failed = [each for each in found.report if each.error is not None]
+                self.assertEqual({each.document for each in failed}, {"difference"})
+
+    def test_fork(self):
+        """A difference that leads to a second consensus for the time of the one held is evidence
+        as the whole would be."""
+        fork = documents(directory("mallory", at=NOW + 60), NOW + 60)
+        self.run_(self.theirs.accept(documents(self.after, NOW + 60)))
+        lying = diff.between_consensuses(self.after.consensus, fork.signed.octets)
+        self.spoil(lambda octets: lying)
+        self.refused(TwoDirectories, [GOOD], held=documents(self.after, NOW + 60))
+        self.assertEqual(len(self.mine.evidence), 1)
+
+    def test_nobody_there(self):
+        """Who does not answer is not asked a second time."""
+        self.refused(NothingFetched, [GOOD], held=self.held)
+        self.assertEqual(self.dialled, [GOOD])
+
+
 class RefusedTests(FetchCase):
     """What is not believed, and what a person is told."""
 
@@ -187,7 +401,8 @@ class RefusedTests(FetchCase):
     def test_stranger(self):
         """A directory that strangers signed."""
         self.serve_directory(GOOD, self.signed)
-        refused = self.fetcher.fetch([source(GOOD)], [bytes(32), bytes([1] * 32)])
+        strange = DocumentCache([bytes(32), bytes([1] * 32)])
+        refused = self.fetcher.fetch([source(GOOD)], strange)
         error = self.assertRaises(NotEnoughSignatures, self.run_, refused)
         self.assertIn("signed by 0 of the 2 authorities in your configuration", render(error))
 
@@ -203,11 +418,14 @@ class RefusedTests(FetchCase):
         """Older than what is held, or another of the same time."""
         self.serve_directory(GOOD, self.signed)
         self.clock.advance(60)
-        newer = documents(directory("alice", "bob", at=NOW + 50)).signed
+        newer = documents(directory("alice", "bob", at=NOW + 50))
         self.refused(DirectoryOlder, [GOOD], held=newer)
-        fork = documents(directory("alice")).signed
+        fork = documents(directory("alice"))
         self.refused(TwoDirectories, [GOOD], held=fork)
-        self.fetch([GOOD], held=documents(self.signed).signed)
+        (evidence,) = self.mine.evidence
+        self.assertEqual(evidence.valid_after, NOW)
+        self.assertIn(self.signed.consensus, self.run_(self.mine.witnesses(evidence)))
+        self.fetch([GOOD], held=documents(self.signed))
 
     def test_wrong_keys(self):
         """A key document other than the one that was asked for."""
@@ -250,7 +468,8 @@ class RefusedTests(FetchCase):
             self.answer(host, octets, ends=False)
             before = self.clock.seconds()
             self.assertIn("no answer in time", render(self.refused(NothingFetched, [host])))
-            self.assertLess(self.clock.seconds() - before, fetching.TIMEOUT + 1)
+            self.assertLess(self.clock.seconds() - before, requester.TIMEOUT + 1)
+        self.clock.advance(5)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_endless(self):
@@ -288,7 +507,7 @@ class RefusedTests(FetchCase):
         (request,) = seen
         line, *fields = request.decode().split("\r\n")
         self.assertEqual(line, "GET /mixminion/2/consensus HTTP/1.1")
-        expected = ["", "", "Accept-Encoding: identity", "Connection: close", "Host: 192.0.2.1"]
+        expected = ["", "", "Accept-Encoding: gzip", "Connection: close", "Host: 192.0.2.1"]
         self.assertEqual(sorted(fields), expected)
 
 
@@ -319,7 +538,7 @@ class LinkPortCase(FetchCase):
         port = self.link_port(Party(self.clock))
         self.clock.result_of(self.network.server(OTHER, 48099).listen(port))
         place = Source.parse(f"https://{OTHER}:48099/")
-        found = self.run_(self.fetcher.fetch([place], PUBLIC))
+        found = self.run_(self.fetcher.fetch([place], self.cache))
         self.assertEqual(found.documents.keys, self.signed.keys)
         # The site's own deadline for a next request ends the connections that are left.
         self.clock.advance(200)
@@ -330,7 +549,7 @@ class LinkPortCase(FetchCase):
         port = self.link_port(Party(self.clock))
         self.clock.result_of(self.network.server(OTHER, 48099).listen(port))
         for text in (f"http://{OTHER}:48099/", f"https://{GOOD}:80/"):
-            fetched = self.fetcher.fetch([Source.parse(text)], PUBLIC)
+            fetched = self.fetcher.fetch([Source.parse(text)], self.cache)
             error = self.assertRaises(NothingFetched, self.run_, fetched)
             self.assertIn(text, render(error))
 

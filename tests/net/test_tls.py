@@ -127,6 +127,15 @@ class GoodTests(TLSCase):
         self.assertEqual(handshake(client, server), (None, None))
         self.assertEqual(peer_identity(Handle(client)), self.listener.public)
 
+    def test_dates_that_do_not_matter(self) -> None:
+        """Where nothing depends on whose a chain is, its dates do not matter, nor does a clock."""
+        for wrong in (-400 * DAY, -3600, 0, 3600, 400 * DAY):
+            changes: dict[str, Any] = {"expected_identity": None, "credentials": None}
+            clock = HeapClock(NOW + wrong)
+            client = self.client(clock=clock, dated=False, **changes)
+            self.assertEqual(handshake(client, self.server()), (None, None), wrong)
+            self.assertEqual(peer_identity(Handle(client)), self.listener.public)
+
     def test_classical_by_name(self) -> None:
         """X25519 alone is used only when both were told to."""
         client, server = self.client(groups=CLASSICAL), self.server(groups=CLASSICAL)

@@ -64,12 +64,18 @@ class SignTests(SyncTestCase):
         self.assertEqual(consensus.valid_until - consensus.valid_after, 10_800)
         self.assertFalse(consensus.test_network)
 
+    def test_nobody(self):
+        """A new network's first directory lists nobody, and says how packets will be made."""
+        view = sign_directory([], PRIVATE, now=NOW).view()
+        self.assertEqual((view.servers, view.usable(NOW, PERIOD)), ((), []))
+        self.assertEqual(view.periods, (PERIOD, PERIOD + 1, PERIOD + 2))
+        self.assertEqual(view.geometry.suite, "xwing")
+
     def test_refused(self):
         """Two servers of one name, no keys for now, and a descriptor that nobody signed."""
         for descriptors, part in (
             ([published("alice"), published("bob", nickname="Alice")], "one nickname"),
             ([published("alice", packet_keys=())], "no server has a packet key"),
-            ([], "no server has a packet key"),
         ):
             error = self.assertRaises(NothingToSign, sign_directory, descriptors, PRIVATE, now=NOW)
             self.assertIn(part, render(error))

@@ -11,11 +11,12 @@ from pathlib import Path
 from mixminion.client import packets
 from mixminion.crypto import kdf, x25519
 from mixminion.crypto.rng import SeededRandom
-from mixminion.directory import canonical, certificate, checks, documents
+from mixminion.directory import canonical, certificate, checks, diff, documents
 from mixminion.directory.certificate import KeyCertificate, Role
 from mixminion.directory.checks import SignedConsensus
 from mixminion.directory.consensus import Consensus, KeyPeriod
 from mixminion.directory.descriptor import Descriptor
+from mixminion.directory.diff import Difference
 from mixminion.directory.documents import Document
 from mixminion.directory.envelope import Envelope, PayloadType, Signer, sign
 from mixminion.directory.errors import (
@@ -27,6 +28,7 @@ from mixminion.directory.errors import (
     NoKeyPeriod,
     NotEnoughSignatures,
     UnknownSuite,
+    WrongDigest,
 )
 from mixminion.directory.keydoc import KeyDocument, ServerKey
 from mixminion.directory.parameters import PacketGeometry, Parameters
@@ -246,6 +248,33 @@ def _key_documents() -> Subject:
     return Subject(run, [*(each.encode() for each in real[:1]), short.encode(), _frozen("keys")])
 
 
+def _differences() -> Subject:
+    """What a source says turns the consensus and the key document held into others."""
+    signers = [Signer.of(key) for key in _PRIVATE]
+    old = _consensus()
+    new = network.consensus([network.server("bob", 2), network.server("carol", 3)], gap=True)
+    held = old.sign(signers)
+    keys = [network.keys(each.servers, network.PERIOD).encode() for each in (old, new)]
+    corpus = [
+        diff.between_consensuses(held, new.sign(signers)),
+        diff.between_consensuses(held, held),
+        diff.between_keys(*keys),
+    ]
+
+    def run(octets: bytes) -> object:
+        found = documents.decode(Difference, octets, name="difference", version=1, limit=2**16)
+        if found.from_ == kdf.sha256(keys[0]):
+            result = diff.apply_to_keys(octets, keys[0])
+            assert kdf.sha256(result) == found.to
+        else:
+            result = diff.apply_to_consensus(octets, held)
+            payload = Envelope.decode(result, PayloadType.CONSENSUS, limit=2**16).payload
+            assert kdf.sha256(payload) == found.to
+        return len(found.added), len(found.changed), len(found.removed)
+
+    return Subject(run, corpus)
+
+
 _WORDS = (
     b'{"version":1}', b'"version":1,', b"true", b"false", b"null", b'""', b"[]", b"{}", b"-1",
     b"9007199254740991", b"9007199254740992", b"1e9", b"0.5", b"[[[[[[[[[", b'"\\ud800"',
@@ -272,4 +301,5 @@ TARGETS = [
     _target("client-packet", _packets, MixminionError),
     _target("consensus-raw", _raw_consensuses, NotEnoughSignatures),
     _target("keys", _key_documents),
+    _target("difference", _differences, WrongDigest),
 ]

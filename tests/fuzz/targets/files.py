@@ -18,6 +18,8 @@ from mixminion.config.errors import BadValue
 from mixminion.control import client, wire
 from mixminion.control.errors import NoAnswer, RemoteError
 from mixminion.control.server import _SessionFactory
+from mixminion.directory import bootstrap
+from mixminion.directory.errors import BadBootstrap
 from mixminion.errors import UserError, render
 from mixminion.exits import record
 from mixminion.exits.registry import resolver
@@ -78,6 +80,34 @@ default-path = *4
     return _configured(client_configuration.SECTIONS, [text.encode()])
 
 
+def _bootstrap() -> Subject:
+    """A file that says which network to join; what it says is written and read again."""
+    text = f"""# Compare the keys.
+[Network]
+format = 1
+name = example net
+[Authority moria]
+identity = {1:064x}
+url = http://192.0.2.1:8080/
+[Authority tor26]
+identity = {2:064x}
+[Sources]
+urls = https://a.example/,
+    http://[::1]:80
+"""
+
+    def run(octets: bytes) -> object:
+        try:
+            found = bootstrap.Bootstrap.read(octets, "net.conf")
+        except BadBootstrap as error:
+            assert render(error).replace("\n", "").isprintable()
+            raise
+        assert bootstrap.Bootstrap.read(found.text().encode(), "again") == found
+        return len(found.authorities), len(found.sources)
+
+    return Subject(run, [text.encode()])
+
+
 _VALUES: tuple[tuple[values.Value[Any], Sequence[bytes]], ...] = (
     (values.duration, (b"1.5 hours", b"30 s", b"7 days")),
     (values.size, (b"1.5 GiB", b"500 MB", b"1 TiB")),
@@ -90,6 +120,7 @@ _VALUES: tuple[tuple[values.Value[Any], Sequence[bytes]], ...] = (
     (values.mail_domain, (b"a.example",)),
     (values.url, (b"http://[::1]:80/x",)),
     (values.nickname, (b"Alice",)),
+    (bootstrap.authority, (b"moria " + b"0a" * 32 + b" http://a.example:80/",)),
 )
 
 
@@ -266,6 +297,7 @@ TARGETS = [
     Target(
         "config-value", _values, (BadValue,), (*mutators.OCTETS, mutators.digits), _CONFIG_WORDS
     ),
+    Target("bootstrap", _bootstrap, (BadBootstrap,), mutators.LINES, _CONFIG_WORDS, 8192),
     Target("control-request", _control_requests, (), mutators.JSON, _JSON_WORDS, 70_000),
     Target("control-answer", _control_answers, (), mutators.JSON, _JSON_WORDS, 16_384),
     Target("packet-key", _packet_keys, (DamagedKey,), mutators.JSON, _JSON_WORDS, 16_384),
