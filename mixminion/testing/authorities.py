@@ -6,13 +6,18 @@
     authorities.make()
     authorities.start()
     authorities.lines()  # what goes under [Directory] authorities of servers and clients
+
+``python -m mixminion.testing.authorities FOLDER`` makes three and leaves them running; with
+``--stop`` it ends them.
 """
 
 from __future__ import annotations
 
+import argparse
 import http.client
 import os
 import signal
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +28,7 @@ from mixminion.app.configuration import AUTHORITY_FILE
 from mixminion.control.client import ask
 from mixminion.directory.receipt import Receipt
 from mixminion.disk import lock, private
-from mixminion.testing.network import free_port, mixminion, wait_until
+from mixminion.testing.network import NetworkError, free_port, mixminion, wait_until
 
 PREFIX = "/mixminion/2/"
 
@@ -116,14 +121,16 @@ class LocalAuthorities:
         admission: Sequence[str] = (),
     ) -> None:
         port = free_port([f"127.0.{n}.1" for n in range(1, count + 1)])
+        self.folder = folder.absolute()
         self._more = {"Network": network, "Admission": admission}
         self.all = [
-            LocalAuthority(n, folder.absolute() / f"authority{n}", port)
-            for n in range(1, count + 1)
+            LocalAuthority(n, self.folder / f"authority{n}", port) for n in range(1, count + 1)
         ]
 
     def make(self) -> None:
         """Homes and keys; all know of each other."""
+        if self.folder.exists() and any(self.folder.iterdir()):
+            raise NetworkError(f"{self.folder} is not empty; name another folder")
         for each in self.all:
             self._init(each)
         lines = ",\n    ".join(self.lines())
@@ -167,3 +174,34 @@ class LocalAuthorities:
             receipt = Receipt.verify(octets, self.identity(each), time.time())
             states.append(str(receipt.state))
         return states
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m mixminion.testing.authorities",
+        description="Make and start directory authorities on this machine, or stop them.",
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument("--count", type=int, default=3, metavar="N", help="how many")
+    parser.add_argument("--stop", action="store_true", help="stop those in FOLDER")
+    chosen = parser.parse_args()
+    authorities = LocalAuthorities(chosen.folder, chosen.count)
+    try:
+        if chosen.stop:
+            authorities.stop()
+            return
+        authorities.make()
+        authorities.start()
+    except NetworkError as error:
+        sys.exit(str(error))
+    print(f"{chosen.count} authorities run under {authorities.folder}.  Try:\n")
+    for each in authorities.all:
+        print(f"  mixminion authority status --home {each.home}")
+    print("\nFor servers and clients, under [Directory] authorities:\n")
+    print("  " + ",\n  ".join(authorities.lines()))
+    print(f"\nStop them with:  python -m mixminion.testing.authorities {chosen.folder} --stop")
+
+
+if __name__ == "__main__":
+    main()
