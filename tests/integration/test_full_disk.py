@@ -93,10 +93,12 @@ class FullDiskTests(AsyncTestCase):
         self.addCleanup(self._clean)
 
     async def _clean(self) -> None:
-        await self.load.close()
-        await deferToThread(self.network.stop)
-        if self.disk is not None:
-            self.disk.unmount()
+        try:
+            await self.load.close()
+            await deferToThread(self.network.stop)
+        finally:
+            if self.disk is not None:
+                self.disk.unmount()
 
     async def test_map(self) -> None:
         """The store's own limit."""
