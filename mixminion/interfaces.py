@@ -63,6 +63,25 @@ class IIntake(Interface):
 # -- strategies ---------------------------------------------------------------------------
 
 
+class MixingNumbers(Protocol):
+    """The network's parameters, as far as strategies want them; durations in seconds."""
+
+    @property
+    def tick(self) -> float: ...
+
+    @property
+    def delay_cap(self) -> float: ...
+
+    @property
+    def pool_interval(self) -> int: ...
+
+    @property
+    def pool_minimum(self) -> int: ...
+
+    @property
+    def pool_percent(self) -> int: ...
+
+
 class IStrategy(Interface):
     """A mixing strategy: packet in, clock ticks, packets out.  It keeps no clock of its own."""
 
@@ -74,6 +93,9 @@ class IStrategy(Interface):
 
     def next_release() -> float | None:
         """When :meth:`release` is worth calling next; None while nothing is held."""
+
+    def adjust(network: MixingNumbers) -> None:
+        """The network's parameters have changed; what is held leaves no earlier for that."""
 
     def __len__() -> int:
         """How many are held."""

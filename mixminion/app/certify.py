@@ -35,7 +35,6 @@ from mixminion.disk.lock import HomeLock
 from mixminion.disk.sealed import NoPassphrase
 from mixminion.errors import OperatorError
 from mixminion.mix.config import ServerSection
-from mixminion.sphinx import geometry as geometries
 
 
 class NoIdentityKey(OperatorError):
@@ -106,7 +105,7 @@ def change_passphrase(
         source = source or config[ServerSection].passphrase
         old = passphrase.given(source, "The passphrase so far: ")
         new = passphrase.given(new_source, "The new passphrase: ", again=True)
-        folder = PacketKeyFolder(keys.folder, geometries.default(), keys.read_identity(), old)
+        folder = PacketKeyFolder(keys.folder, keys.read_identity(), old)
         path = identity or keys.identity
         if which is Which.IDENTITY or (which is Which.ALL and (identity or path.exists())):
             _change_identity(path, old, new)

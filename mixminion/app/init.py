@@ -6,7 +6,7 @@ not need it, and it may be kept elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,11 +25,11 @@ from mixminion.directory.parameters import Parameters
 from mixminion.directory.parts import Exit
 from mixminion.disk import private, sealed
 from mixminion.errors import OperatorError
+from mixminion.mix.batches import Made
 from mixminion.mix.config import IncomingSection, ServerSection
 from mixminion.mix.periods import KeyPeriods
 from mixminion.net.links import certify
-from mixminion.sphinx import geometry as geometries
-from mixminion.sphinx.geometry import Geometry
+from mixminion.sphinx import suites
 
 KEY = 32  #: octets of an Ed25519 key, private or public
 DAY = 86_400
@@ -132,10 +132,9 @@ def initialise(config: Config, passphrase: bytes | None, *, now: float) -> Initi
     store = key_store(config)
     store.open()
     network = Parameters.default()
-    periods = KeyPeriods(network.key_period, network.key_grace).published(now)
-    geometry = geometries.default()
-    publics = PacketKeyFolder(store.folder, geometry, identity, passphrase).make(periods)
-    write_descriptor(config, keys, geometry, publics, now=now)
+    wanted = KeyPeriods(network.key_period, network.key_grace).wanted(now)
+    made = PacketKeyFolder(store.folder, identity, passphrase).make(wanted)
+    write_descriptor(config, keys, made, now=now)
     return Initialised(config[ServerSection].nickname, identity, keys.descriptor)
 
 
@@ -154,16 +153,14 @@ def certify_signing_key(keys: ServerKeys, identity_private: bytes, *, now: float
 def write_descriptor(
     config: Config,
     keys: ServerKeys,
-    geometry: Geometry,
-    publics: Mapping[int, bytes],
+    made: Iterable[Made],
     *,
     start: int = 1,
     now: float,
 ) -> None:
-    """Sign and store the descriptor of the server as it is configured; *start* is the number of
-    its store's start, 1 before the first."""
+    """Sign and store the descriptor of the server as it is configured, with the packet keys
+    that were made; *start* is the number of its store's start, 1 before the first."""
     server, incoming = config[ServerSection], config[IncomingSection]
-    suite = geometry.suite.name
     descriptor = Descriptor(
         identity=keys.read_identity(),
         nickname=server.nickname,
@@ -173,10 +170,9 @@ def write_descriptor(
         valid_until=int(now) + DESCRIPTOR_DAYS * DAY,
         addresses=incoming.addresses,
         protocols=PROTOCOLS,
-        suites=(suite,),
+        suites=suites.NAMES,
         packet_keys=tuple(
-            PacketKey(period=period, suite=suite, key=key)
-            for period, key in sorted(publics.items())
+            PacketKey(period=each.period, suite=each.suite, key=each.key) for each in made
         ),
         exits=tuple(
             Exit.described(exit.name, exit.describe())

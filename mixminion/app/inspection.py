@@ -12,23 +12,20 @@ from mixminion.app import checks
 from mixminion.app.checks import store_folder
 from mixminion.app.init import ServerKeys, read_identity_key
 from mixminion.app.keystore import key_store
-from mixminion.app.packet_keys import PacketKeyFolder, geometry_of
+from mixminion.app.packet_keys import PacketKeyFolder
 from mixminion.app.status import filling
 from mixminion.app.storage import published
 from mixminion.config import Config
 from mixminion.directory.certificate import LIMIT
 from mixminion.directory.envelope import Envelope, PayloadType
-from mixminion.dirhttp.cache import DocumentCache
 from mixminion.disk import lock, private, sealed
 from mixminion.disk.errors import PrivateFileError
 from mixminion.errors import MixminionError, OperatorError, PeerError, render
 from mixminion.interfaces import Clock
-from mixminion.mix.config import DirectorySection, ServerSection
+from mixminion.mix.config import ServerSection
 from mixminion.mix.keys import periods_in, unfinished_in
 from mixminion.mix.retirement import PacketKeysGone, PacketKeysRetired, TagsLeft
 from mixminion.net.links import LinkCredentials
-from mixminion.sphinx import geometry as geometries
-from mixminion.sphinx.geometry import Geometry
 from mixminion.store.findings import Finding, Harmless, KeysUnfinished, Remark, foretold
 from mixminion.store.inspection import Inspection, inspect
 from mixminion.store.opening import FIRST
@@ -185,19 +182,8 @@ class _Check:
             self._report.add(KeysUnfinished(count=count, keys=folder))
         with self._adding():
             identity = self._keys.read_identity()
-            if count := PacketKeyFolder(folder, self._geometry(), identity).look():
+            if count := PacketKeyFolder(folder, identity).look():
                 self._report.add(PacketKeysProtected(count=count))
-
-    def _geometry(self) -> Geometry:
-        """That of the network, or of most networks when the directory cannot be read."""
-        authorities = self._config[DirectorySection].identities
-        cache = DocumentCache(authorities, self._config.home / "directory")
-        try:
-            cache.read(self._clock.seconds())
-            assert cache.latest is not None
-            return geometry_of(cache.latest)
-        except (FileNotFoundError, MixminionError):
-            return geometries.default()
 
     def _published(self) -> int:
         path = self._keys.descriptor

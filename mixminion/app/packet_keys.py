@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mixminion.crypto import kdf
-from mixminion.directory.view import View
 from mixminion.disk import sealed
 from mixminion.disk.sealed import NoPassphrase, UnknownSeal, WrongPassphrase
 from mixminion.errors import OperatorError
 from mixminion.mix import batches
+from mixminion.mix.batches import Made, Wanted
 from mixminion.mix.keys import DamagedKey
 from mixminion.mix.unwrapping import settings
 from mixminion.mix.workers import command
-from mixminion.sphinx import suites
-from mixminion.sphinx.geometry import Geometry
 
 KNOWN: dict[str, type[OperatorError]] = {
     error.code: error for error in (WrongPassphrase, NoPassphrase, UnknownSeal, DamagedKey)
@@ -35,25 +33,17 @@ class NoPacketKeys(OperatorError):
     sentence = "The packet keys in {folder} could not be used ({reason})."
 
 
-def geometry_of(view: View) -> Geometry:
-    """The sizes of a network's packets."""
-    sizes = view.geometry
-    return Geometry(suites.by_name(sizes.suite), sizes.hops, sizes.commands, sizes.packet)
-
-
 @dataclass(frozen=True, slots=True)
 class PacketKeyFolder:
     """Where a server's packet keys are, and for whom they are."""
 
     folder: Path
-    geometry: Geometry
     identity: bytes
     passphrase: bytes | None = None
 
-    def make(self, periods: Iterable[int]) -> dict[int, bytes]:
-        """The public keys of *periods*; pairs that are missing are made."""
-        answer = self._ask(batches.MAKE, batches.encode_periods(list(periods)))
-        return batches.parse_public(answer)
+    def make(self, wanted: Iterable[Wanted]) -> list[Made]:
+        """The public keys of those periods; pairs that are missing are made."""
+        return batches.parse_made(self._ask(batches.MAKE, batches.encode_wanted(wanted)))
 
     def check(self) -> None:
         """Open every key, if there is a passphrase; if not, see that none needs one.
@@ -84,7 +74,7 @@ class PacketKeyFolder:
 
     def _ask(self, op: int, body: bytes) -> bytes:
         """The answer's body of a worker that is started for this request."""
-        told = settings(self.geometry, kdf.sha256(self.identity), self.folder)
+        told = settings(kdf.sha256(self.identity), self.folder)
         ours, theirs = socket.socketpair()
         with ours, theirs:
             worker = subprocess.Popen(

@@ -13,7 +13,7 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from mixminion.app.directories import Directories
 from mixminion.app.environment import exits, host_name
 from mixminion.app.init import ServerKeys, write_descriptor
 from mixminion.app.logs import Log
-from mixminion.app.packet_keys import PacketKeyFolder, geometry_of
+from mixminion.app.packet_keys import PacketKeyFolder
 from mixminion.app.process import harden, protection
 from mixminion.app.status import Health
 from mixminion.app.storage import Storage, published_start
@@ -54,6 +54,7 @@ from mixminion.errors import (
     render,
 )
 from mixminion.exits.delivery import Delivery
+from mixminion.mix.batches import Made
 from mixminion.mix.config import (
     IncomingSection,
     LogSection,
@@ -166,7 +167,7 @@ class ServerService(Service):
         self._workers = self._processes(credentials, keys, view)
         self.server = self._compose(credentials, view)
         self._directories.compose(self.server.adopt, self._renew)
-        self._public: Mapping[int, bytes] = {}
+        self._public: Sequence[Made] = ()
         self._control = ControlServer(
             config[ServerSection].control,
             {
@@ -181,14 +182,14 @@ class ServerService(Service):
     def _processes(
         self, credentials: LinkCredentials, keys: ServerKeys, view: View
     ) -> WorkerProcesses:
-        geometry, folder = geometry_of(view), self._storage.keys.folder
+        folder = self._storage.keys.folder
         harden()
         source = self._config[ServerSection].passphrase
         secret = passphrase.given(source, "Passphrase of the packet keys: ")
-        PacketKeyFolder(folder, geometry, credentials.identity_public, secret).check()
+        PacketKeyFolder(folder, credentials.identity_public, secret).check()
         return WorkerProcesses(
             self._reactor,
-            geometry,
+            view.packet_length,
             kdf.sha256(credentials.identity_public),
             folder,
             self._config[ServerSection].workers,
@@ -205,7 +206,7 @@ class ServerService(Service):
             workers=self._workers,
             open_store=lambda: self._storage.open(
                 ThreadExecutor(reactor),
-                view.parameters,
+                view,
                 published=published_start(private.read(ServerKeys(config.home).descriptor)),
                 now=reactor.seconds(),
             ),
@@ -228,13 +229,12 @@ class ServerService(Service):
         timeout = self._config[OutgoingSection].connect_timeout
         return HostnameEndpoint(self._reactor, address.host, address.port, timeout=timeout)
 
-    def _publish(self, public: Mapping[int, bytes]) -> None:
+    def _publish(self, made: Sequence[Made]) -> None:
         """Make the descriptor anew: with these packet keys, and with the number of this start."""
-        self._public = public
+        self._public = made
         keys, now = ServerKeys(self._config.home), self._reactor.seconds()
-        geometry, start = geometry_of(self.server.view), self._storage.start
         try:
-            write_descriptor(self._config, keys, geometry, public, start=start, now=now)
+            write_descriptor(self._config, keys, made, start=self._storage.start, now=now)
         except MixminionError as error:
             log.error("The descriptor is not remade. {sentence}", sentence=render(error))
         else:
@@ -331,6 +331,7 @@ class ServerService(Service):
             "attention": [
                 *health.attention(self._reactor.seconds()),
                 *self._directories.attention(),
+                *self.server.complaints(),
                 *self._storage.attention(),
             ],
             "found": list(self._storage.found()),

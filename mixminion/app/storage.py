@@ -15,6 +15,7 @@ from mixminion.directory import documents
 from mixminion.directory.descriptor import LIMIT, NAME, VERSION, Descriptor
 from mixminion.directory.envelope import Envelope, PayloadType
 from mixminion.directory.parameters import Parameters
+from mixminion.directory.view import View
 from mixminion.disk.keystore import Kind
 from mixminion.errors import OperatorError, PeerError, render
 from mixminion.interfaces import Random
@@ -67,9 +68,7 @@ class Storage:
         """Seconds of a storage period in a network of these parameters."""
         return self._config[ServerSection].storage_period or float(parameters.key_period)
 
-    def open(
-        self, executor: Executor, parameters: Parameters, *, published: int, now: float
-    ) -> Store:
+    def open(self, executor: Executor, view: View, *, published: int, now: float) -> Store:
         """Open the store, before workers start; *published* is the start number in the
         descriptor.  Packet keys whose tags are in doubt are erased.  What was found is logged."""
         store = Store.open(
@@ -78,14 +77,14 @@ class Storage:
             in_thread=executor,
             random=self._random,
             keys=self.keys,
-            period=storage_period(now, self.period(parameters)),
+            period=storage_period(now, self.period(view.parameters)),
             published=published,
         )
         self.start = store.started.number
         self._found = [*store.started.findings]
         if store.started.doubtful:
-            periods = KeyPeriods(parameters.key_period, parameters.key_grace)
-            if count := retire(self.keys, max(periods.accepted(now))):
+            used = max(KeyPeriods.of(view).accepted(now))
+            if count := retire(self.keys, used):
                 self._found.append(PacketKeysRetired(count=count))
         for sentence in self.found():
             log.warn("{sentence}", sentence=sentence)

@@ -7,19 +7,19 @@ import sys
 import time
 from pathlib import Path
 
-from mixminion.benchmarks.parts import geometry_of, view_of
+from mixminion.benchmarks.parts import view_of
 from mixminion.mix.keys import PacketKeys
 
 
 def main(folder: str, file: str) -> None:
     """Unwrap them all."""
     view = view_of(Path(folder))
-    geometry, server = geometry_of(view), view.by_name("mix1")
+    length, server = view.packet_length, view.by_name("mix1")
     assert server is not None
-    keys = PacketKeys(Path(folder) / "mix1" / "keys", geometry, server.node_id)
+    keys = PacketKeys(Path(folder) / "mix1" / "keys", server.node_id)
     unwrapper = keys.unwrapper(view.current_period(time.time()))
     assert unwrapper is not None
-    stored, length = Path(file).read_bytes(), geometry.packet
+    stored = Path(file).read_bytes()
     packets = [stored[at : at + length] for at in range(0, len(stored), length)]
     start = time.monotonic()
     for packet in packets:

@@ -9,7 +9,7 @@ from mixminion.client import configuration
 from mixminion.client.configuration import DirectorySection
 from mixminion.directory.view import View
 from mixminion.dirhttp.cache import DocumentCache
-from mixminion.sphinx import suites
+from mixminion.sphinx import geometry as geometries
 from mixminion.sphinx.geometry import Geometry
 
 
@@ -22,6 +22,5 @@ def view_of(folder: Path) -> View:
 
 
 def geometry_of(view: View) -> Geometry:
-    """The sizes of its packets."""
-    sizes = view.geometry
-    return Geometry(suites.by_name(sizes.suite), sizes.hops, sizes.commands, sizes.packet)
+    """The sizes of its packets now."""
+    return geometries.of(view.geometry)

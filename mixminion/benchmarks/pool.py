@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet import task
 from twisted.internet.defer import Deferred, DeferredList
 
-from mixminion.benchmarks.parts import geometry_of, view_of
+from mixminion.benchmarks.parts import view_of
 from mixminion.counters import Counters
 from mixminion.mix.batches import Answer
 from mixminion.mix.slots import AREAS, BATCH
@@ -21,13 +21,13 @@ from mixminion.mix.workers import WorkerProcesses
 async def main(reactor: Any, folder: str, count: str, *files: str) -> None:
     """Unwrap them all."""
     view = view_of(Path(folder))
-    geometry, server = geometry_of(view), view.by_name("mix1")
+    length, server = view.packet_length, view.by_name("mix1")
     assert server is not None
     period = view.current_period(time.time())
-    stored, length = b"".join(Path(file).read_bytes() for file in files), geometry.packet
+    stored = b"".join(Path(file).read_bytes() for file in files)
     packets = [stored[at : at + length] for at in range(0, len(stored), length)]
     keys = Path(folder) / "mix1" / "keys"
-    workers = WorkerProcesses(reactor, geometry, server.node_id, keys, int(count), Counters())
+    workers = WorkerProcesses(reactor, length, server.node_id, keys, int(count), Counters())
     workers.start()
     warm = [workers.unwrap([period], packets[:1]) for _ in range(4 * int(count))]
     await DeferredList(warm, fireOnOneErrback=True)

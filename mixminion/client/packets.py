@@ -16,8 +16,8 @@ from mixminion.paths.deviations import Deviation
 from mixminion.paths.select import ExitRequirement, choose
 from mixminion.payload import message
 from mixminion.payload.errors import TooLarge
-from mixminion.sphinx import build, suites
-from mixminion.sphinx.geometry import Geometry
+from mixminion.sphinx import build
+from mixminion.sphinx import geometry as geometries
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def make(view: View, letter: Letter, now: float, random: Random) -> Built:
     :raises MessageTooLarge: the message does not fit one packet.
     :raises UserError: of :mod:`mixminion.paths`, where no path can be chosen.
     """
-    geometry = _geometry(view, view.current_period(now))
+    geometry = geometries.of(view.geometry_of(view.current_period(now)))
     try:
         body = message.to_body(geometry, letter.exit, letter.recipients, letter.content, random)
     except TooLarge as error:
@@ -89,8 +89,3 @@ def accepted(view: View, period: int, now: float) -> bool:
     length = view.parameters.key_period
     ends = first.begins - (first.number - period - 1) * length if listed is None else listed.ends
     return now < ends + view.parameters.key_grace
-
-
-def _geometry(view: View, period: int) -> Geometry:
-    sizes = view.geometry_of(period)
-    return Geometry(suites.by_name(sizes.suite), sizes.hops, sizes.commands, sizes.packet)

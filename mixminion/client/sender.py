@@ -139,7 +139,7 @@ class Sender:
 
     def _entry(self, view: View, server: Server) -> Entry:
         """Who takes packets for *server* where the directory says it is now."""
-        packet_length = view.geometry.packet
+        packet_length = view.packet_length
         key = (server.identity, server.addresses, packet_length)
         if key not in self._entries:
             self._entries[key] = Entry(

@@ -58,6 +58,11 @@ SignedConsensus`, key documents by the digests it lists.
         return self.consensus.test_network
 
     @property
+    def packet_length(self) -> int:
+        """Octets of a packet, the same in every key period."""
+        return self.consensus.key_periods[0].geometry.packet
+
+    @property
     def geometry(self) -> PacketGeometry:
         """The packet geometry of the first listed key period.
 

@@ -7,8 +7,8 @@ comes of them stand in shared memory (:mod:`mixminion.mix.slots`).  A request is
 - ``HELLO``, a worker's first request: the passphrase of the packet keys, empty when they have
   none.  It locks its memory before it reads a key, and answers how well it is protected
   (:mod:`mixminion.mix.protection`).
-- ``UNWRAP``: ``area 1 | packets 1 | period 4 *``.  The area's first slots hold the packets; the
-  key periods are tried in that order.  Answered by ``kind 1 | period 4 | delay_ms 4 | tag 16 |
+- ``UNWRAP``: ``area 1 | packets 1 | period 8 *``.  The area's first slots hold the packets; the
+  key periods are tried in that order.  Answered by ``kind 1 | period 8 | delay_ms 4 | tag 16 |
   length 4`` for each packet, in order, and *length* octets in its slot:
 
   ==========  ====================================================================
@@ -17,9 +17,10 @@ comes of them stand in shared memory (:mod:`mixminion.mix.slots`).  A request is
   reply       SURB id 16, length 1 and exit name, length 2 and address, payload
   drop        the reason, ASCII
   ==========  ====================================================================
-- ``MAKE``: ``period 4 *``.  Pairs that are missing are made.  Answered by
-  ``period 4 | length 2 | public key`` for each.
-- ``KEEP``: ``period 4 *``.  The keys of all other periods are erased.  Answered empty.
+- ``MAKE``: ``period 8 | begun 1 | suite code 1 | hops 1 | commands 2 | packet 4 *``.  Pairs that
+  are missing are made, for that geometry; a pair of another suite is replaced, unless its period
+  has begun.  Answered by ``period 8 | suite code 1 | length 2 | public key`` for each.
+- ``KEEP``: ``period 8 *``.  The keys of all other periods are erased.  Answered empty.
 - ``CHECK``, empty.  Every key's file is opened.  Answered empty.
 - ``CHANGE``: a new passphrase, empty for none, for all keys.  Answered empty.
 - ``FAILED`` is an answer only: the error's code, ASCII; a zero; the path it is about, if any.
@@ -29,11 +30,13 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from mixminion.errors import Fault
+from mixminion.sphinx import suites
+from mixminion.sphinx.geometry import Geometry
 from mixminion.sphinx.unwrap import Deliver, Relay, Reply
 
 UNWRAP, MAKE, KEEP, HELLO, CHECK, CHANGE, FAILED = 1, 2, 3, 4, 5, 6, 9
@@ -42,9 +45,10 @@ RELAY, DELIVER, REPLY, DROP = 1, 2, 3, 4
 LENGTH = struct.Struct(">I")
 HEAD = struct.Struct(">BI")
 AREA = struct.Struct(">BB")
-ANSWER = struct.Struct(">BII16sI")
-PERIOD = struct.Struct(">I")
-PUBLIC = struct.Struct(">IH")
+ANSWER = struct.Struct(">BQI16sI")
+PERIOD = struct.Struct(">Q")
+WANTED = struct.Struct(">Q?BBHI")
+MADE = struct.Struct(">QBH")
 NAMES = struct.Struct(">BH")
 
 NO_TAG = bytes(16)
@@ -57,6 +61,27 @@ class BrokenAnswer(Fault):
 
     code = "worker-answer"
     sentence = "A worker process answered with something unreadable; it was replaced."
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A packet key that there has to be: of that key period, for packets of that geometry.
+
+    Once a period has *begun* its key stays as it is, because packets were made for it.
+    """
+
+    period: int
+    geometry: Geometry
+    begun: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The public packet key of a key period; *suite* is its name."""
+
+    period: int
+    suite: str
+    key: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +108,7 @@ def chunk(op: int, batch: int, body: bytes) -> bytes:
 
 
 def encode_periods(periods: Sequence[int]) -> bytes:
-    """The body of ``MAKE`` and ``KEEP``."""
+    """The body of ``KEEP``, and the end of that of ``UNWRAP``."""
     return b"".join(PERIOD.pack(period) for period in periods)
 
 
@@ -101,11 +126,6 @@ def parse_failure(body: bytes) -> tuple[str, str]:
     """Code and path of such a body."""
     code, _, path = body.partition(b"\0")
     return code.decode("ascii", "replace"), os.fsdecode(path)
-
-
-def encode_unwrap(area: int, count: int, periods: Sequence[int]) -> bytes:
-    """The body of ``UNWRAP``."""
-    return AREA.pack(area, count) + encode_periods(periods)
 
 
 def parse_unwrap(body: bytes) -> tuple[int, int, list[int]]:
@@ -181,22 +201,42 @@ def _parse_one(
     )
 
 
-def encode_public(keys: dict[int, bytes]) -> bytes:
+def encode_wanted(wanted: Iterable[Wanted]) -> bytes:
+    """The body of ``MAKE``."""
+    return b"".join(
+        WANTED.pack(each.period, each.begun, g.suite.code, g.hops, g.commands, g.packet)
+        for each in wanted
+        for g in [each.geometry]
+    )
+
+
+def parse_wanted(body: bytes) -> list[Wanted]:
+    """The keys that such a body wants."""
+    return [
+        Wanted(period, Geometry(suites.by_code(code), hops, commands, packet), begun)
+        for period, begun, code, hops, commands, packet in WANTED.iter_unpack(body)
+    ]
+
+
+def encode_made(made: Iterable[Made]) -> bytes:
     """The answer to ``MAKE``."""
-    return b"".join(PUBLIC.pack(period, len(key)) + key for period, key in keys.items())
+    return b"".join(
+        MADE.pack(each.period, suites.by_name(each.suite).code, len(each.key)) + each.key
+        for each in made
+    )
 
 
-def parse_public(body: bytes) -> dict[int, bytes]:
-    """Public packet keys by period.  Raises :class:`BrokenAnswer`."""
-    keys: dict[int, bytes] = {}
+def parse_made(body: bytes) -> list[Made]:
+    """The public packet keys of such an answer.  Raises :class:`BrokenAnswer`."""
+    made: list[Made] = []
     at = 0
     try:
         while at < len(body):
-            period, length = PUBLIC.unpack_from(body, at)
-            at += PUBLIC.size + length
+            period, code, length = MADE.unpack_from(body, at)
+            at += MADE.size + length
             if at > len(body):
                 raise BrokenAnswer()
-            keys[period] = body[at - length : at]
-    except struct.error as error:
+            made.append(Made(period, suites.by_code(code).name, body[at - length : at]))
+    except (struct.error, KeyError) as error:
         raise BrokenAnswer() from error
-    return keys
+    return made

@@ -4,7 +4,7 @@ A period's tags go with its key, and never before it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -12,8 +12,10 @@ from twisted.logger import Logger
 
 from mixminion.errors import MixminionError
 from mixminion.interfaces import Clock
+from mixminion.mix.batches import Made
 from mixminion.mix.periods import KeyPeriods
 from mixminion.mix.workers import Workers
+from mixminion.sphinx.geometry import Geometry
 from mixminion.store import Store
 
 log = Logger()
@@ -23,6 +25,9 @@ LOOK = 600.0
 
 RETRY = 60.0
 """Seconds before the next look when the work of one could not be done."""
+
+Publish = Callable[[Sequence[Made]], None]
+"""Gets the public packet keys that are to be published, ascending by period."""
 
 
 class KeyCare:
@@ -38,7 +43,7 @@ class KeyCare:
         periods: KeyPeriods,
         workers: Workers,
         store: Store,
-        publish: Callable[[Mapping[int, bytes]], None] = lambda keys: None,
+        publish: Publish = lambda made: None,
     ) -> None:
         self._publish = publish
         self._clock = clock
@@ -47,26 +52,46 @@ class KeyCare:
         self._store = store
         self._tagged: set[int] = set()
         self._timer: IDelayedCall | None = None
-        self._kept: tuple[int, ...] = ()
-        self._stopped = False
-        self.public: dict[int, bytes] = {}
+        self._done: tuple[tuple[int, ...], dict[int, Geometry]] | None = None
+        self._started = self._stopped = self._looking = False
+        self.public: tuple[Made, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the keys are there that there have to be."""
+        return self._done is not None
 
     async def start(self, tagged: Iterable[int]) -> None:
         """*tagged* are the periods whose tags the store holds."""
         self._tagged = set(tagged)
+        self._started = True
         await self._turn()
+
+    def adopt(self, periods: KeyPeriods) -> None:
+        """A newer consensus lists these: there may be keys to make at once."""
+        self._periods = periods
+        if self._started and not self._stopped and not self._looking:
+            self._unwind()
+            self._again()
 
     def stop(self) -> None:
         """No more looks."""
         self._stopped = True
+        self._unwind()
+
+    def _unwind(self) -> None:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 
     async def _turn(self) -> None:
         """A look, and the next one later."""
         wait = min(LOOK, self._periods.length / 4)
+        self._looking = True
+        periods = None
         try:
-            await self._look()
+            while periods is not self._periods:  # others may come while workers work
+                periods = self._periods
+                await self._look(periods)
         except Exception as error:
             wait = RETRY
             if isinstance(error, MixminionError) and not self._stopped:
@@ -74,18 +99,20 @@ class KeyCare:
                 log.error("Packet keys are not renewed ({reason}); tried again.", reason=reason)
             elif not self._stopped:
                 log.failure("Packet keys could not be renewed; tried again later.")
+        self._looking = False
         if not self._stopped:
             self._timer = self._clock.callLater(wait, self._again)
 
     def _again(self) -> None:
         _ = Deferred.fromCoroutine(self._turn())
 
-    async def _look(self) -> None:
+    async def _look(self, periods: KeyPeriods) -> None:
         now = self._clock.seconds()
-        kept = self._periods.kept(now)
-        if kept == self._kept:
+        kept, wanted = periods.kept(now), periods.wanted(now)
+        done = kept, {each.period: each.geometry for each in wanted}
+        if done == self._done:
             return
-        self.public = await self._workers.make(self._periods.published(now))
+        self.public = tuple(await self._workers.make(wanted))
         await self._workers.keep(kept)
         ended = self._tagged - set(kept)
         for period in ended:
@@ -93,5 +120,5 @@ class KeyCare:
         if ended:
             log.info("Erased the packet keys of {count} ended key periods.", count=len(ended))
         self._tagged = set(kept)
-        self._kept = kept
+        self._done = done
         self._publish(self.public)

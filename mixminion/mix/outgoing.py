@@ -74,6 +74,12 @@ class Outgoing:
             peer = self._peers[destination] = _Peer(self, destination)
         peer.add(record_id, due)
 
+    def expire_after(self, expiry: float) -> None:
+        """Give packets up after so many seconds from now on, also those that wait already."""
+        self.expiry = expiry
+        for peer in self._peers.values():
+            peer.expire_after(expiry)
+
     def waiting(self) -> Mapping[bytes, int]:
         """Packets waiting or unacknowledged, by peer."""
         return {identity: len(peer) for identity, peer in self._peers.items() if len(peer)}
@@ -145,6 +151,10 @@ class _Peer:
         """One more packet for this peer."""
         self._queue.add(record_id, due)
         self._work()
+
+    def expire_after(self, expiry: float) -> None:
+        """Give up later or earlier."""
+        self._queue.expiry = expiry
 
     def expire(self, now: float) -> None:
         """Give up what has waited too long."""

@@ -22,7 +22,6 @@ from mixminion.errors import MixminionError
 from mixminion.interfaces import Accepted, Clock, IDelivery, Random
 from mixminion.mix.batches import Answer, Drop
 from mixminion.mix.cache import PacketCache
-from mixminion.mix.periods import KeyPeriods
 from mixminion.mix.pool import Pool
 from mixminion.mix.slots import BATCH
 from mixminion.mix.workers import Workers, WorkersDied
@@ -57,7 +56,11 @@ class _Fate:
 
 
 class Pipeline:
-    """Unwraps what was taken in and puts it into the pool."""
+    """Unwraps what was taken in and puts it into the pool.
+
+    *accepted* gives the key periods whose keys open packets at a time, in the order in which
+    they are tried, *cap_ms* the longest delay that is not dropped at a time.
+    """
 
     def __init__(
         self,
@@ -67,8 +70,8 @@ class Pipeline:
         counters: Counters,
         store: Store,
         workers: Workers,
-        periods: KeyPeriods,
-        cap_ms: int,
+        accepted: Callable[[float], Sequence[int]],
+        cap_ms: Callable[[float], int],
         knows: Callable[[bytes], bool],
         pool: Pool,
         delivery: IDelivery,
@@ -79,7 +82,7 @@ class Pipeline:
         self._counters = counters
         self._store = store
         self._workers = workers
-        self._periods = periods
+        self._accepted = accepted
         self._cap_ms = cap_ms
         self._knows = knows
         self._pool = pool
@@ -167,11 +170,11 @@ class Pipeline:
 
     async def _unwrap(self, ids: Sequence[int]) -> list[_Fate]:
         held = await self._load(ids)
-        accepted = self._periods.accepted(self._clock.seconds())
+        accepted = self._accepted(self._clock.seconds())
         answers = await self._workers.unwrap(accepted, list(held.values()))
         now = self._clock.seconds()
         # A key whose time ended meanwhile may have lost its tags: what it opened could be a replay.
-        accepted = self._periods.accepted(now)
+        accepted = self._accepted(now)
         return [
             self._fate(incoming, answer, accepted, now)
             for incoming, answer in zip(held, answers, strict=True)
@@ -192,7 +195,7 @@ class Pipeline:
         if answer.period not in accepted:
             return _Fate(Step(incoming), Reason.MAC)
         result = answer.result
-        if result.delay_ms > self._cap_ms:
+        if result.delay_ms > self._cap_ms(now):
             return _Fate(Step(incoming), Reason.DELAY)
         due = now + result.delay_ms / 1000
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,14 +11,15 @@ from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.logger import Logger
 
 from mixminion.counters import Counters
+from mixminion.directory.consensus import Server
 from mixminion.directory.view import View
 from mixminion.errors import PeerError
 from mixminion.interfaces import Clock, IDelivery, Random, RecordStore
 from mixminion.mix.cache import PacketCache
 from mixminion.mix.intake import Intake
-from mixminion.mix.keycare import KeyCare
+from mixminion.mix.keycare import KeyCare, Publish
+from mixminion.mix.network import Network
 from mixminion.mix.outgoing import Outgoing
-from mixminion.mix.periods import KeyPeriods
 from mixminion.mix.pipeline import Pipeline
 from mixminion.mix.pool import Pool
 from mixminion.mix.storagecare import StorageCare
@@ -76,7 +77,7 @@ class Surroundings:
     delivery: Callable[[RecordStore], IDelivery]
     documents: IProtocolFactory  #: serves the directory, over HTTP on the same port
     storage_period: float | None = None  #: seconds; None for the key period
-    publish: Callable[[Mapping[int, bytes]], None] = lambda keys: None  #: gets new public keys
+    publish: Publish = lambda made: None  #: gets new public keys
 
 
 class MixServer:
@@ -92,16 +93,21 @@ class MixServer:
         self._credentials = credentials
         self._around = around
         self._idle = idle
-        self.view = view
+        self.network = Network(view)
+        self._packet_length = view.packet_length
         parameters = view.parameters
-        self._periods = KeyPeriods(parameters.key_period, parameters.key_grace)
         self._strategy = strategies.make(parameters.strategy, parameters, around.random)
         self._taken_up = self._stopping = False
 
     @property
     def ready(self) -> bool:
         """Whether it has taken up what was stored, and has its packet keys."""
-        return self._taken_up and bool(self._keycare.public)
+        return self._taken_up and self._keycare.ready
+
+    @property
+    def view(self) -> View:
+        """The network as the newest consensus shows it."""
+        return self.network.view
 
     # -- starting ------------------------------------------------------------------------------
 
@@ -129,23 +135,22 @@ class MixServer:
             counters=around.counters,
             store=self.store,
             workers=around.workers,
-            periods=self._periods,
-            cap_ms=parameters.delay_cap_ms,
-            knows=lambda node_id: self.view.by_node(node_id) is not None,
+            accepted=lambda now: self.network.periods.accepted(now),
+            cap_ms=lambda now: self.network.delay_cap_ms(now),
+            knows=lambda node_id: self._next_hop(node_id) is not None,
             pool=self.pool,
             delivery=self.delivery,
             cache=cache,
         )
         self.intake = Intake(self.store, self.pipeline.add)
         self._keycare = KeyCare(
-            around.clock, self._periods, around.workers, self.store, around.publish
+            around.clock, self.network.periods, around.workers, self.store, around.publish
         )
-        length = around.storage_period or float(parameters.key_period)
-        self._storagecare = StorageCare(around.clock, self.store, length)
+        self._storagecare = StorageCare(around.clock, self.store, self._storage_period)
         self.sessions = MMTPServerFactory(
             self.intake,
             around.clock,
-            self.view.geometry.packet,
+            self._packet_length,
             parameters.mmtp_window,
             around.counters,
         )
@@ -224,8 +229,24 @@ class MixServer:
     # -- the middle --------------------------------------------------------------------------
 
     def adopt(self, view: View) -> None:
-        """A newer view of the same network."""
-        self.view = view
+        """A newer consensus of the same network: its servers, key periods and parameters.
+
+        What only a start takes up is told by :meth:`status`.
+        """
+        self.network.adopt(view, self._around.clock.seconds())
+        parameters = view.parameters
+        self._strategy.adjust(parameters)
+        self.outgoing.expire_after(parameters.peer_queue_expiry)
+        self.sessions.window = parameters.mmtp_window  # of sessions that begin from now on
+        self._storagecare.length = self._storage_period
+        self._keycare.adopt(self.network.periods)
+
+    @property
+    def _storage_period(self) -> float:
+        return self._around.storage_period or float(self.view.parameters.key_period)
+
+    def _next_hop(self, node_id: bytes) -> Server | None:
+        return self.network.next_hop(node_id, self._around.clock.seconds())
 
     def _offer(self, record_id: int, destination: bytes, due: float) -> None:
         """What leaves the pool joins its queue.  Exits' names are ASCII behind a prefix; a node
@@ -236,7 +257,7 @@ class MixServer:
             self.outgoing.offer(record_id, destination, due)
 
     def _dial(self, node_id: bytes, user: LinkUser) -> Deferred[Link]:
-        server = self.view.by_node(node_id)
+        server = self._next_hop(node_id)
         if server is None:
             return fail(UnknownServer())
         address = server.addresses[self._around.random.below(len(server.addresses))]
@@ -244,7 +265,7 @@ class MixServer:
             self._around.clock,
             self._around.connect(address),
             client_tls(server.identity, self._credentials, [ALPN], self._around.clock),
-            self.view.geometry.packet,
+            self._packet_length,
             user,
             counters=self._around.counters,
         )
@@ -276,5 +297,11 @@ class MixServer:
                 "out": len(negotiated),
                 "tls": sorted({f"{each.version} {each.group}" for each in negotiated if each}),
             },
-            "key-periods": sorted(self._keycare.public),
+            "key-periods": {str(made.period): made.suite for made in self._keycare.public},
+            "needs-restart": list(self.network.outdated),
         }
+
+    def complaints(self) -> Iterator[str]:
+        """What the operator has to do for the network's sake, a sentence each."""
+        now = self._around.clock.seconds()
+        return self.network.complaints(self._keycare.public, now)

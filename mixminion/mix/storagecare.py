@@ -22,13 +22,13 @@ def storage_period(now: float, length: float) -> int:
 
 
 class StorageCare:
-    """Has the store change its key when a storage period of *length* seconds begins, and at
+    """Has the store change its key when a storage period of ``length`` seconds begins, and at
     a start when the one before was interrupted."""
 
     def __init__(self, clock: Clock, store: Store, length: float) -> None:
         self._clock = clock
         self._store = store
-        self._length = length
+        self.length = length
         self._timer: IDelayedCall | None = None
         self._stopped = False
 
@@ -45,7 +45,7 @@ class StorageCare:
     async def _turn(self) -> None:
         now = self._clock.seconds()
         try:
-            if await self._store.renew_storage_key(storage_period(now, self._length)):
+            if await self._store.renew_storage_key(storage_period(now, self.length)):
                 log.info("The storage key was replaced, and the one before it erased.")
         except StoreClosed:
             return
@@ -54,4 +54,4 @@ class StorageCare:
         except Exception:
             log.failure("The storage key could not be replaced; tried again later.")
         if not self._stopped:
-            self._timer = self._clock.callLater(min(LOOK, self._length / 4), self.start)
+            self._timer = self._clock.callLater(min(LOOK, self.length / 4), self.start)

@@ -14,9 +14,7 @@ from mixminion.mix import batches
 from mixminion.mix.keys import PacketKeys
 from mixminion.mix.protection import Protection
 from mixminion.mix.slots import Slots
-from mixminion.sphinx import suites
 from mixminion.sphinx.errors import Dropped, Reason
-from mixminion.sphinx.geometry import Geometry
 from mixminion.sphinx.unwrap import Unwrapper
 
 SPARE = 24 * 2**20
@@ -29,34 +27,22 @@ OTHER_KEY = frozenset({Reason.MAC, Reason.VERSION})
 """With these another period's key may open the packet: it is not this key's, or not its suite's."""
 
 
-def settings(geometry: Geometry, node_id: bytes, folder: Path, slots: int | None = None) -> str:
+def settings(node_id: bytes, folder: Path, packet_length: int = 0, slots: int | None = None) -> str:
     """What a worker is told on its command line, nothing of it secret.  *slots* is the file
-    descriptor of the memory that packets come in; None for a worker that only makes keys."""
+    descriptor of the memory that packets of *packet_length* octets come in; None for a worker
+    that has only to do with keys."""
     return json.dumps(
-        {
-            "suite": geometry.suite.name,
-            "hops": geometry.hops,
-            "commands": geometry.commands,
-            "packet": geometry.packet,
-            "node": node_id.hex(),
-            "folder": str(folder),
-            "slots": slots,
-        }
+        {"node": node_id.hex(), "folder": str(folder), "packet": packet_length, "slots": slots}
     )
 
 
 def from_settings(text: str, protect: Protect) -> Unwrapping:
     """The worker's half of :func:`settings`; *protect* is called before a key is read."""
     fields: dict[str, Any] = json.loads(text)
-    geometry = Geometry(
-        suites.by_name(fields["suite"]),
-        hops=fields["hops"],
-        commands=fields["commands"],
-        packet=fields["packet"],
-    )
-    keys = PacketKeys(Path(fields["folder"]), geometry, bytes.fromhex(fields["node"]))
-    slots = None if fields["slots"] is None else Slots(fields["slots"], geometry.packet)
-    return Unwrapping(keys, slots, geometry.packet, protect)
+    length = fields["packet"]
+    slots = None if fields["slots"] is None else Slots(fields["slots"], length)
+    keys = PacketKeys(Path(fields["folder"]), bytes.fromhex(fields["node"]))
+    return Unwrapping(keys, slots, length, protect)
 
 
 class Unwrapping:
@@ -65,8 +51,8 @@ class Unwrapping:
     def __init__(
         self,
         keys: PacketKeys,
-        slots: Slots | None,
-        packet_length: int,
+        slots: Slots | None = None,
+        packet_length: int = 0,
         protect: Protect | None = None,
     ) -> None:
         self.keys = keys
@@ -95,10 +81,9 @@ class Unwrapping:
         if op == batches.CHANGE:
             self.keys.change(_passphrase(body))
             return b""
-        periods = batches.parse_periods(body)
         if op == batches.MAKE:
-            return batches.encode_public({period: self.keys.make(period) for period in periods})
-        self.keys.keep(periods)
+            return batches.encode_made(map(self.keys.make, batches.parse_wanted(body)))
+        self.keys.keep(batches.parse_periods(body))
         return b""
 
     def _hello(self, passphrase: bytes) -> bytes:

@@ -32,7 +32,7 @@ GREETING = 0
 NO_AREA = -1
 
 ANSWER_MAX = 65_536
-"""Octets of the longest answer; sixteen records or three public keys need a tenth of it."""
+"""Octets of the longest answer; sixteen records or eight public keys need a sixth of it."""
 
 HANGING = 60.0
 """Seconds without an answer after which a worker that has work is killed."""
@@ -53,7 +53,7 @@ class Job:
     """A request on its way through the workers."""
 
     op: int
-    periods: Sequence[int]
+    body: bytes  #: of the request; of ``UNWRAP`` the key periods alone
     packets: Sequence[bytes]
     done: Deferred[Any]
     deaths: int = 0  #: how many workers ended while this was under way
@@ -122,13 +122,10 @@ class Worker(StreamProtocol):
             area = self._areas.pop()
             for number, packet in enumerate(job.packets):
                 self._slots.put(area, number, packet)
-            body = batches.encode_unwrap(area, len(job.packets), job.periods)
-        elif job.op == batches.HELLO:
-            area = NO_AREA
-            body = self._passphrase or b""
+            body = batches.AREA.pack(area, len(job.packets)) + job.body
         else:
             area = NO_AREA
-            body = batches.encode_periods(job.periods)
+            body = job.body
         self._waiting[batch] = job, area
         if self._deadline is None:
             self._wait(HANGING)
@@ -149,7 +146,8 @@ class Worker(StreamProtocol):
 
     @override
     def connectionMade(self) -> None:
-        self.send(GREETING, Job(batches.HELLO, (), (), Deferred().addCallback(self._greeted)))
+        done: Deferred[Any] = Deferred().addCallback(self._greeted)
+        self.send(GREETING, Job(batches.HELLO, self._passphrase or b"", (), done))
 
     def _greeted(self, protection: Protection) -> None:
         self.protection = protection
@@ -194,7 +192,7 @@ class Worker(StreamProtocol):
         if op == batches.HELLO:
             return Protection.decode(body)
         if op == batches.MAKE:
-            return batches.parse_public(body)
+            return batches.parse_made(body)
         if op == batches.KEEP:
             return None
         slots = self._slots

@@ -30,11 +30,11 @@ from twisted.logger import Logger
 from mixminion.counters import Counters, Name
 from mixminion.errors import Fault
 from mixminion.mix import batches
+from mixminion.mix.batches import Made, Wanted
 from mixminion.mix.protection import Protection
 from mixminion.mix.slots import Slots, anonymous_file
 from mixminion.mix.unwrapping import Unwrapping, settings
 from mixminion.mix.worker import Job, Worker, WorkerFailed, WorkerProcess
-from mixminion.sphinx.geometry import Geometry
 
 log = Logger()
 
@@ -68,8 +68,8 @@ class Workers(Protocol):
     def unwrap(self, periods: Sequence[int], packets: Sequence[bytes]) -> Deferred[batches.Answers]:
         """Unwrap a batch; one answer a packet, in order."""
 
-    def make(self, periods: Sequence[int]) -> Deferred[dict[int, bytes]]:
-        """Public packet keys of *periods*; missing pairs are made."""
+    def make(self, wanted: Sequence[Wanted]) -> Deferred[list[Made]]:
+        """The public packet keys of those periods; missing pairs are made."""
 
     def keep(self, periods: Sequence[int]) -> Deferred[None]:
         """Erase the private keys of all other periods, in every worker and on disk."""
@@ -99,9 +99,9 @@ class InlineWorkers:
         """See :class:`Workers`."""
         return succeed(self._unwrapping.unwrap(periods, packets))
 
-    def make(self, periods: Sequence[int]) -> Deferred[dict[int, bytes]]:
+    def make(self, wanted: Sequence[Wanted]) -> Deferred[list[Made]]:
         """See :class:`Workers`."""
-        return succeed({period: self._unwrapping.keys.make(period) for period in periods})
+        return succeed([self._unwrapping.keys.make(each) for each in wanted])
 
     def keep(self, periods: Sequence[int]) -> Deferred[None]:
         """See :class:`Workers`."""
@@ -115,12 +115,13 @@ class InlineWorkers:
 
 class WorkerProcesses:
     """*count* worker processes behind one queue of batches, with the packet keys in *folder*;
-    *program* makes the command line of one from its settings; *passphrase* opens the keys."""
+    *program* makes the command line of one from its settings; *passphrase* opens the keys.
+    Packets have *packet_length* octets."""
 
     def __init__(
         self,
         reactor: IReactorProcess | IReactorSocket | IReactorTime,
-        geometry: Geometry,
+        packet_length: int,
         node_id: bytes,
         folder: Path,
         count: int,
@@ -129,8 +130,8 @@ class WorkerProcesses:
         passphrase: bytes | None = None,
     ) -> None:
         self._reactor: Any = reactor
-        self._packet_length = geometry.packet
-        self._command = program(settings(geometry, node_id, folder, slots=SLOTS))
+        self._packet_length = packet_length
+        self._command = program(settings(node_id, folder, packet_length, SLOTS))
         self._count = count
         self._counters = counters
         self._passphrase = passphrase
@@ -162,22 +163,21 @@ class WorkerProcesses:
 
     def unwrap(self, periods: Sequence[int], packets: Sequence[bytes]) -> Deferred[batches.Answers]:
         """See :class:`Workers`.  Fails with :class:`WorkerFailed` or :class:`WorkersDied`."""
-        return self._ask(Job(batches.UNWRAP, periods, packets, Deferred()))
+        return self._ask(Job(batches.UNWRAP, batches.encode_periods(periods), packets, Deferred()))
 
-    def make(self, periods: Sequence[int]) -> Deferred[dict[int, bytes]]:
+    def make(self, wanted: Sequence[Wanted]) -> Deferred[list[Made]]:
         """See :class:`Workers`.  Fails as :meth:`unwrap` does."""
-        return self._ask(Job(batches.MAKE, periods, (), Deferred()))
+        return self._ask(Job(batches.MAKE, batches.encode_wanted(wanted), (), Deferred()))
 
     def keep(self, periods: Sequence[int]) -> Deferred[None]:
         """See :class:`Workers`.  Every worker that may have read keys forgets them; where there
         is none, the first that comes erases the files."""
+        body = batches.encode_periods(periods)
         able = [worker for worker in self._workers if worker.ready]
-        jobs = [Job(batches.KEEP, periods, (), Deferred()) for _ in able]
+        jobs = [Job(batches.KEEP, body, (), Deferred()) for _ in able]
         for worker, job in zip(able, jobs, strict=True):
             worker.send(self._next_batch(), job)
-        asked = [job.done for job in jobs] or [
-            self._ask(Job(batches.KEEP, periods, (), Deferred()))
-        ]
+        asked = [job.done for job in jobs] or [self._ask(Job(batches.KEEP, body, (), Deferred()))]
         kept: Deferred[Any] = gatherResults(asked, consumeErrors=True)
         return kept.addCallbacks(lambda _: None, lambda failure: failure.value.subFailure)
 

@@ -11,7 +11,7 @@ import math
 
 from zope.interface import implementer
 
-from mixminion.interfaces import IStrategy, Random
+from mixminion.interfaces import IStrategy, MixingNumbers, Random
 
 
 @implementer(IStrategy)
@@ -53,6 +53,12 @@ class DynamicPool:
     def next_release(self) -> float | None:
         """The next round."""
         return self._round
+
+    def adjust(self, network: MixingNumbers) -> None:
+        """What the rounds are like that follow the next one, whose moment stays."""
+        self._interval = network.pool_interval
+        self._minimum = network.pool_minimum
+        self._percent = network.pool_percent
 
     def __len__(self) -> int:
         return len(self._held)

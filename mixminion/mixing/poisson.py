@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 
 from zope.interface import implementer
 
-from mixminion.interfaces import IStrategy, Random
+from mixminion.interfaces import IStrategy, MixingNumbers, Random
 
 
 @implementer(IStrategy)
@@ -46,6 +46,12 @@ class Poisson:
     def next_release(self) -> float | None:
         """The next tick at which something leaves."""
         return self._held[0][0] if self._held else None
+
+    def adjust(self, network: MixingNumbers) -> None:
+        """Tick and cap of what is held from now on.  A lower cap is not taken up, because of
+        the packets on their way that were made for the higher one."""
+        self._tick = network.tick
+        self._cap = max(self._cap, network.delay_cap)
 
     def __len__(self) -> int:
         return len(self._held)

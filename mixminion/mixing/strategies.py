@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from mixminion.errors import EX_CONFIG, OperatorError
-from mixminion.interfaces import IStrategy, Random
+from mixminion.interfaces import IStrategy, MixingNumbers, Random
 from mixminion.mixing.dynamic_pool import DynamicPool
 from mixminion.mixing.poisson import Poisson
 
@@ -22,26 +21,7 @@ class UnknownStrategy(OperatorError):
     exit_code = EX_CONFIG
 
 
-class Numbers(Protocol):
-    """The network's parameters, as far as strategies want them; durations in seconds."""
-
-    @property
-    def tick(self) -> float: ...
-
-    @property
-    def delay_cap(self) -> float: ...
-
-    @property
-    def pool_interval(self) -> int: ...
-
-    @property
-    def pool_minimum(self) -> int: ...
-
-    @property
-    def pool_percent(self) -> int: ...
-
-
-STRATEGIES: Mapping[str, Callable[[Numbers, Random], IStrategy]] = {
+STRATEGIES: Mapping[str, Callable[[MixingNumbers, Random], IStrategy]] = {
     "poisson": lambda network, random: Poisson(network.tick, network.delay_cap, random),
     "timed-dynamic-pool": lambda network, random: DynamicPool(
         network.pool_interval, network.pool_minimum, network.pool_percent, random
@@ -49,7 +29,7 @@ STRATEGIES: Mapping[str, Callable[[Numbers, Random], IStrategy]] = {
 }
 
 
-def make(name: str, network: Numbers, random: Random) -> IStrategy:
+def make(name: str, network: MixingNumbers, random: Random) -> IStrategy:
     """The strategy of that name, with nothing held.
 
     :raises UnknownStrategy: there is none.

@@ -30,6 +30,9 @@ HYBRID = "X25519MLKEM768"
 CLASSICAL = "X25519"  #: only where the insecure mode is named
 CIPHERS = b"TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
 
+CONTEXT = 60.0
+"""Seconds for which a listener uses one context."""
+
 # X509_V_ERR_... (openssl/x509_vfy.h)
 _NO_ISSUER = 20
 _NOT_YET_VALID = 9
@@ -109,7 +112,11 @@ class LinkConnection(SSL.Connection):
 
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerTLS:
-    """The listening side.  Its link key is renewed while it runs."""
+    """The listening side.  Its link key is renewed while it runs.
+
+    A context judges dates at the moment that it was told first (OpenSSL does not replace a
+    store's time), so none serves longer than :data:`CONTEXT`.
+    """
 
     def __init__(
         self, credentials: LinkCredentials, alpn: Sequence[bytes], clock: Clock, groups: str
@@ -119,16 +126,18 @@ class ServerTLS:
         self._clock = clock
         self._groups = groups
         self._link: Link | None = None
+        self._judging = 0.0
         self._context: SSL.Context | None = None
 
     def serverConnectionForTLS(self, tlsProtocol: Any) -> LinkConnection:
         """A connection that shows the current link certificate."""
-        link = self._credentials.current()
-        if self._context is None or link is not self._link:
+        link, now = self._credentials.current(), self._clock.seconds()
+        fresh = link is self._link and 0 <= now - self._judging < CONTEXT
+        if self._context is None or not fresh:
             self._context = _context(link, self._groups)
             self._context.set_alpn_select_callback(self._select)
-            self._link = link
-        _judge_dates_at(self._context, self._clock.seconds())
+            _judge_dates_at(self._context, now)
+            self._link, self._judging = link, now
         return LinkConnection(self._context, None, self._clock)
 
 

@@ -28,12 +28,12 @@ class _Entry:
 
 
 class DestinationQueue:
-    """Times are seconds of *clock*; *expiry* counts from an entry's due time."""
+    """Times are seconds of *clock*; ``expiry`` counts from an entry's due time."""
 
     def __init__(self, clock: Clock, backoff: Backoff, expiry: float, random: Random) -> None:
         self._clock = clock
         self._backoff = backoff
-        self._expiry = expiry
+        self.expiry = expiry
         self._random = random
         self._entries: dict[int, _Entry] = {}
         self._ready: deque[int] = deque()
@@ -112,7 +112,7 @@ class DestinationQueue:
         ids = [
             record_id
             for record_id, entry in self._entries.items()
-            if entry.waiting and entry.due + self._expiry <= now
+            if entry.waiting and entry.due + self.expiry <= now
         ]
         self.done(ids)
         return ids

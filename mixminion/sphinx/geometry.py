@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from mixminion.crypto.kdf import sha256
 from mixminion.sphinx import suites
@@ -67,6 +68,27 @@ class Geometry:
             ("digest", sha256(self.suite.string + values)),
         ):
             object.__setattr__(self, name, value)
+
+
+class Sizes(Protocol):
+    """A geometry's four values as the directory has them, the suite by its name."""
+
+    @property
+    def suite(self) -> str: ...
+
+    @property
+    def hops(self) -> int: ...
+
+    @property
+    def commands(self) -> int: ...
+
+    @property
+    def packet(self) -> int: ...
+
+
+def of(sizes: Sizes) -> Geometry:
+    """The geometry of those values; KeyError for an unknown suite."""
+    return Geometry(suites.by_name(sizes.suite), sizes.hops, sizes.commands, sizes.packet)
 
 
 _DEFAULT_COMMANDS = {"xwing": 82, "x25519": 304}

@@ -196,8 +196,17 @@ XWING: Suite = _XWing()
 X25519: Suite = _X25519()
 
 _BY_NAME = {suite.name: suite for suite in (XWING, X25519)}
+_BY_CODE = {suite.code: suite for suite in _BY_NAME.values()}
+
+NAMES = tuple(_BY_NAME)
+"""Of all suites that this software knows."""
 
 
 def by_name(name: str) -> Suite:
     """The suite of that name; KeyError when there is none."""
     return _BY_NAME[name]
+
+
+def by_code(code: int) -> Suite:
+    """The suite of that code; KeyError when there is none."""
+    return _BY_CODE[code]

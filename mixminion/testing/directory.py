@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,10 @@ class NothingToSign(UserError):
 
     code = "nothing-to-sign"
     sentence = "There is no directory to sign: {problem}."
+
+
+Schedule = Callable[[int], PacketGeometry]
+"""The geometry of each key period, by its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +64,38 @@ def sign_directory(
     now: float,
     parameters: Parameters | None = None,
     geometry: PacketGeometry | None = None,
+    schedule: Schedule | None = None,
     test_network: bool = True,
     previous: bytes | None = None,
+    usable_from: Mapping[bytes, int] | None = None,
 ) -> SignedDirectory:
     """Sign a directory of all servers in *descriptors* (in their envelopes).
 
     *authorities* are raw Ed25519 private keys; each signs directly.  *now* becomes
     valid-after, and *parameters* (:meth:`Parameters.local_demo` unless given) say how long the
-    consensus and the key periods last.  Every server is usable at once.  Without descriptors
-    it is a new network's first directory, which lists nobody.
+    consensus and the key periods last.  With a *schedule* of geometries all key periods are
+    listed, as authorities do; without one all have *geometry*, and they end where nobody has a
+    key any more.  Every server is usable at once, but for those (by identity) of whom
+    *usable_from* says since when.  Without descriptors it is a new network's first directory,
+    which lists nobody.
 
     :raises NothingToSign: a descriptor is not valid, two have one name, or none has a key
-        for the current key period.
+        for the current key period and there is no *schedule*.
     """
     network = Parameters.local_demo() if parameters is None else parameters
     sizes = PacketGeometry.make() if geometry is None else geometry
     valid_after = int(now)
+    since = usable_from or {}
     read = [_read(octets, now) for octets in descriptors]
     read.sort(key=lambda pair: pair[0].identity)
-    keys, periods = _keys([each for each, _ in read], valid_after, network.key_period, sizes)
+    every = schedule is not None or not read
+    keys, periods = _keys(
+        [each for each, _ in read],
+        valid_after,
+        network.key_period,
+        schedule or (lambda number: sizes),
+        every=every,
+    )
     try:
         consensus = Consensus(
             method=METHOD,
@@ -90,7 +107,9 @@ def sign_directory(
             parameters=network,
             key_periods=periods,
             servers=tuple(
-                Server.listed(descriptor, digest, usable_from=valid_after)
+                Server.listed(
+                    descriptor, digest, usable_from=since.get(descriptor.identity, valid_after)
+                )
                 for descriptor, digest in read
             ),
         )
@@ -105,21 +124,27 @@ def _read(octets: bytes, now: float) -> tuple[Descriptor, bytes]:
 
 
 def _keys(
-    descriptors: Sequence[Descriptor], valid_after: int, length: int, geometry: PacketGeometry
+    descriptors: Sequence[Descriptor],
+    valid_after: int,
+    length: int,
+    schedule: Schedule,
+    *,
+    every: bool,
 ) -> tuple[dict[bytes, bytes], tuple[KeyPeriod, ...]]:
-    """Key documents by digest, and the key periods that name them, for the periods ahead for
-    which anybody has a key, or of a network without servers for all."""
+    """Key documents by digest, and the key periods that name them, for *every* period ahead, or
+    for those for which anybody has a key."""
     documents: dict[bytes, bytes] = {}
     periods: list[KeyPeriod] = []
     current = valid_after // length
     for number in range(current, current + PERIODS):
+        geometry = schedule(number)
         keys = tuple(
             ServerKey(identity=descriptor.identity, key=key.key)
             for descriptor in descriptors
             for key in descriptor.packet_keys
             if (key.period, key.suite) == (number, geometry.suite)
         )
-        if not keys and descriptors:
+        if not keys and not every:
             break
         document = KeyDocument(period=number, suite=geometry.suite, keys=keys).encode()
         digest = kdf.sha256(document)
@@ -135,7 +160,8 @@ def _keys(
         )
     if not periods:
         raise NothingToSign(
-            problem=f"no server has a packet key of suite {geometry.suite} for period {current}"
+            problem=f"no server has a packet key of suite {schedule(current).suite} for period"
+            f" {current}"
         )
     return documents, tuple(periods)
 

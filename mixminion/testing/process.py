@@ -222,4 +222,5 @@ class _Endpoint:
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         if not self._process.passes(SOCKET):
             return Deferred()
-        return self._inner.connect(self._process.factory(protocolFactory))
+        connecting: Deferred[Any] = self._inner.connect(self._process.factory(protocolFactory))
+        return connecting.addCallback(lambda wire: wire.wrappedProtocol)

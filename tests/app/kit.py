@@ -37,7 +37,7 @@ from mixminion.sphinx import geometry as geometries
 from mixminion.sphinx.build import Hop
 from mixminion.testing.cases import SyncTestCase
 from mixminion.testing.network import LocalNetwork, free_port, wait_until
-from mixminion.testing.virtual import Sender
+from mixminion.testing.sender import Sender
 
 TWISTD = [sys.executable, "-P", "-c", "from twisted.scripts.twistd import run; run()"]
 SH = 'umask "$1"; shift; exec "$@"'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from mixminion.directory import canonical
 from mixminion.directory.consensus import Consensus, Server
 from mixminion.directory.envelope import Envelope, PayloadType, Signer, sign
 from mixminion.directory.errors import BadDocument, NewerDocument
-from mixminion.directory.parameters import Parameters
+from mixminion.directory.parameters import PacketGeometry, Parameters
 from mixminion.errors import PeerError
 from mixminion.testing.cases import SyncTestCase
 from tests.directory.network import NOW, PERIOD, WEEK, consensus, descriptor, private_key, server
@@ -81,6 +82,8 @@ class OpenTests(SyncTestCase):
         first, second, third = value["servers"]
         now, next_, after = value["key-periods"]
         geometry = now["geometry"]
+        other = msgspec.to_builtins(PacketGeometry.make(packet=30_000))
+        unknown = geometry | {"suite": "of-tomorrow", "packet": 32_769}
         cases: tuple[dict[str, object], ...] = (
             {"fresh-until": NOW},
             {"valid-until": NOW + 3599},
@@ -94,6 +97,8 @@ class OpenTests(SyncTestCase):
             {"key-periods": [now, next_ | {"begins": next_["begins"] + 1}]},
             {"key-periods": [now | {"ends": now["begins"]}]},
             {"key-periods": [now | {"geometry": geometry | {"packet": 30_000}}]},
+            {"key-periods": [now, next_ | {"geometry": other}]},
+            {"key-periods": [now, next_ | {"geometry": unknown}]},
             {"parameters": value["parameters"] | {"hops": 5}},
             {"parameters": value["parameters"] | {"hops": 0}},
             {"method": 0},
@@ -167,6 +172,14 @@ class PeriodTests(SyncTestCase):
                 fresh_until=begins + 2 * WEEK,
                 valid_until=begins + 2 * WEEK,
             )
+
+    def test_suites_may_differ(self):
+        """From one period to the next the suite may change, while packets keep their length."""
+        x25519 = PacketGeometry.make("x25519", commands=304)
+        now, *ahead = consensus().key_periods
+        periods = (now, *(msgspec.structs.replace(each, geometry=x25519) for each in ahead))
+        made = consensus(key_periods=periods)
+        self.assertEqual(Consensus.open(sealed(made.encode()))[0], made)
 
     def test_hops_fit(self):
         """The usual path fits the header of every period."""

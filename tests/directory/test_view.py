@@ -97,6 +97,7 @@ class PeriodTests(SyncTestCase):
         self.assertEqual(network.geometry, PacketGeometry.make())
         self.assertEqual(network.geometry_of(second.number), PacketGeometry.make())
         self.assertRaises(UnknownSuite, network.geometry_of, third.number)
+        self.assertEqual(network.packet_length, 32_768)
 
 
 class UsableTests(SyncTestCase):

@@ -9,6 +9,7 @@ from twisted.internet.task import deferLater
 
 from mixminion.crypto.rng import SeededRandom
 from mixminion.disk import private
+from mixminion.mix.batches import Made, Wanted
 from mixminion.mix.keys import PacketKeys
 from mixminion.sphinx import build, suites
 from mixminion.sphinx.build import Hop
@@ -26,8 +27,16 @@ class Maker:
         private.make_folder(folder)
         self.folder = folder
         self.geometry = geometry
-        self.keys = PacketKeys(folder, geometry, NODE)
+        self.keys = PacketKeys(folder, NODE)
         self.random = SeededRandom(b"packets")
+
+    def wanted(self, period: int) -> Wanted:
+        """The key of *period*, as it is asked for."""
+        return Wanted(period, self.geometry)
+
+    def make(self, period: int) -> Made:
+        """The key of *period*, which is made if need be."""
+        return self.keys.make(self.wanted(period))
 
     def body(self, text: bytes) -> bytes:
         """*text*, filled up."""
@@ -35,12 +44,12 @@ class Maker:
 
     def deliver(self, text: bytes, period: int = 1, delay_ms: int = 0) -> bytes:
         """A packet that ends here."""
-        hop = Hop(NODE, self.keys.make(period), delay_ms)
+        hop = Hop(NODE, self.make(period).key, delay_ms)
         return build.forward(self.geometry, [hop], self.body(text), self.random)
 
     def relay(self, text: bytes, period: int = 1, delay_ms: int = 0, node: bytes = OTHER) -> bytes:
         """A packet that goes on to *node*."""
-        public = self.keys.make(period)
+        public = self.make(period).key
         path = [Hop(NODE, public, delay_ms), Hop(node, public, 0)]
         return build.forward(self.geometry, path, self.body(text), self.random)
 

@@ -4,9 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixminion.mix import batches
-from mixminion.mix.batches import Answer, BrokenAnswer, Drop
+from mixminion.mix.batches import Answer, BrokenAnswer, Drop, Made, Wanted
+from mixminion.sphinx import geometry as geometries
 from mixminion.sphinx.unwrap import Deliver, Relay, Reply
 from mixminion.testing.cases import SyncTestCase
+from tests.mix.kit import GEOMETRY
 
 tags = st.binary(min_size=16, max_size=16)
 delays = st.integers(0, 2**32 - 1)
@@ -17,7 +19,7 @@ results = st.one_of(
     st.builds(Reply, tags, delays, st.binary(min_size=16, max_size=16), names, names, st.binary()),
 )
 answers = st.one_of(
-    st.builds(Answer, st.integers(0, 2**32 - 1), results), st.builds(Drop, st.just("mac"))
+    st.builds(Answer, st.integers(0, 2**64 - 1), results), st.builds(Drop, st.just("mac"))
 )
 
 
@@ -56,10 +58,20 @@ class AnswersTests(SyncTestCase):
 
     def test_unwrap_request_round_trip(self) -> None:
         """Area, count and periods."""
-        body = batches.encode_unwrap(1, 16, (4, 3))
-        self.assertEqual(batches.parse_unwrap(body), (1, 16, [4, 3]))
+        body = batches.AREA.pack(1, 16) + batches.encode_periods((4, 2**40))
+        self.assertEqual(batches.parse_unwrap(body), (1, 16, [4, 2**40]))
+
+    def test_wanted_keys_round_trip(self) -> None:
+        """Each with its geometry."""
+        wanted = [Wanted(1, geometries.default(), begun=True), Wanted(2**40, GEOMETRY)]
+        self.assertEqual(batches.parse_wanted(batches.encode_wanted(wanted)), wanted)
 
     def test_public_keys_round_trip(self) -> None:
-        """Public halves by period."""
-        keys = {1: b"a" * 32, 2: b"b" * 1216}
-        self.assertEqual(batches.parse_public(batches.encode_public(keys)), keys)
+        """Public halves, of both suites; what is cut, or of another suite, is broken."""
+        made = [Made(1, "x25519", b"a" * 32), Made(2**40, "xwing", b"b" * 1216)]
+        octets = batches.encode_made(made)
+        self.assertEqual(batches.parse_made(octets), made)
+        self.assertRaises(BrokenAnswer, batches.parse_made, octets[:-1])
+        self.assertRaises(BrokenAnswer, batches.parse_made, octets + b"\0")
+        strange = batches.MADE.pack(1, 77, 2) + b"ab"
+        self.assertRaises(BrokenAnswer, batches.parse_made, strange)

@@ -22,7 +22,7 @@ from twisted.internet.threads import deferToThread
 from mixminion.counters import Counters
 from mixminion.crypto.rng import SystemRandom
 from mixminion.disk import private
-from mixminion.mix.batches import Answer
+from mixminion.mix.batches import Answer, Wanted
 from mixminion.mix.workers import WorkerProcesses
 from mixminion.sphinx import build
 from mixminion.sphinx import geometry as geometries
@@ -79,10 +79,11 @@ class MemoryTests(AsyncTestCase):
         private.make_folder(folder)
         public: dict[int, bytes] = {}
         for _ in range(2):
-            pool = WorkerProcesses(reactor, GEOMETRY, NODE, folder, 2, Counters())
+            pool = WorkerProcesses(reactor, GEOMETRY.packet, NODE, folder, 2, Counters())
             pool.start()
             self.addCleanup(pool.stop)
-            public |= await pool.make([1, 2])
+            made = await pool.make([Wanted(period, GEOMETRY) for period in (1, 2)])
+            public |= {each.period: each.key for each in made}
             self.assertEqual(await self.look(folder), [])
             packets = [self.packet(public[1 + n % 2]) for n in range(16)]
             for _ in range(4):

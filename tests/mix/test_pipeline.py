@@ -113,7 +113,7 @@ class Kit(SyncTestCase):
         )
         self.addCleanup(lambda: self.clock.result_of(self.store.close()))
         self.failing = FailingStore(self.store)
-        self.workers = FakeWorkers(Unwrapping(self.maker.keys, None, GEOMETRY.packet))
+        self.workers = FakeWorkers(Unwrapping(self.maker.keys))
         self.left: list[tuple[int, bytes, float, float]] = []
         self.pool = Pool(
             self.clock,
@@ -128,8 +128,8 @@ class Kit(SyncTestCase):
             counters=self.counters,
             store=self.failing,  # type: ignore[arg-type]
             workers=self.workers,
-            periods=KeyPeriods(LENGTH, 0.0),
-            cap_ms=CAP_MS,
+            accepted=KeyPeriods(LENGTH, 0.0).accepted,
+            cap_ms=lambda now: CAP_MS,
             knows=lambda node: node in self.known,
             pool=self.pool,
             delivery=FakeDelivery(),  # type: ignore[arg-type]

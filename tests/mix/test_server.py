@@ -10,9 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
 from typing_extensions import override
 
-from mixminion.crypto import sign
-from mixminion.directory.parameters import PacketGeometry, Parameters
-from mixminion.directory.view import View
+from mixminion.directory.parameters import Parameters
 from mixminion.exits.record import encode
 from mixminion.interfaces import Message, Outcome, OutcomeKind, Refusal
 from mixminion.mix.server import STOPPING
@@ -26,9 +24,11 @@ from mixminion.sphinx.build import Hop
 from mixminion.sphinx.geometry import Geometry
 from mixminion.store import InlineExecutor, Pooled, Step, Store
 from mixminion.testing.cases import SyncTestCase
-from mixminion.testing.directory import sign_directory
+from mixminion.testing.collector import EXIT
 from mixminion.testing.process import Process
-from mixminion.testing.virtual import EXIT, PORT, STORE, Sender, VirtualMix, VirtualNetwork
+from mixminion.testing.sender import Sender
+from mixminion.testing.virtual import VirtualNetwork
+from mixminion.testing.virtualmix import PORT, STORE, VirtualMix
 
 SMALL = Geometry(suites.X25519, hops=4, commands=80, packet=4096)
 
@@ -130,9 +130,12 @@ class NetworkTests(SyncTestCase):
         """It would only fill the disk."""
         self.network.start()
         first = self.network.mixes[0]
-        packet = self.network.packet([first, self.network.mixes[1]], b"text")
-        assert first.server is not None
-        first.server.adopt(VirtualNetwork(Path(self.mktemp()), 1).view)
+        path = hops(self.network, self.network.mixes[:2])
+        stranger = Hop(bytes(32), path[1].public_key, 0)
+        body = cover.body(self.network.geometry, self.network.random)
+        packet = build.forward(
+            self.network.geometry, [path[0], stranger], body, self.network.random
+        )
         self.network.send(first, [packet])
         self.clock.advance(10)
         self.assertEqual(first.counters["drop-unknown-next"], 1)
@@ -187,21 +190,6 @@ class NetworkTests(SyncTestCase):
         self.assertNotIn(period, held.tag_keys)
 
 
-class OtherNetwork(VirtualNetwork):
-    """A network of another packet geometry than the default."""
-
-    @override
-    def _sign(self) -> View:
-        g = self.geometry
-        return sign_directory(
-            [mix.descriptor for mix in self.mixes],
-            [sign.generate()[0]],
-            now=self.clock.seconds(),
-            parameters=self.parameters,
-            geometry=PacketGeometry.make(g.suite.name, g.hops, g.commands, g.packet),
-        ).view()
-
-
 def hops(network: VirtualNetwork, path: Sequence[VirtualMix], delay_ms: int = 500) -> list[Hop]:
     """A path of now."""
     period = network.view.current_period(network.clock.seconds())
@@ -216,7 +204,7 @@ class KindsTests(SyncTestCase):
     def start(self, geometry: Geometry | None = None, tick_ms: int = 50) -> VirtualNetwork:
         """A network of four; with long ticks many packets share a transaction."""
         parameters = replace(Parameters.local_demo(), tick_ms=tick_ms)
-        network = OtherNetwork(Path(self.mktemp()), parameters=parameters, geometry=geometry)
+        network = VirtualNetwork(Path(self.mktemp()), parameters=parameters, geometry=geometry)
         self.addCleanup(network.stop)
         network.start()
         return network

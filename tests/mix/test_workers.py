@@ -31,7 +31,7 @@ class Kit(AsyncTestCase):
 
     def setUp(self) -> None:
         self.maker = Maker(Path(self.mktemp()))
-        self.maker.keys.make(1)
+        self.maker.make(1)
         self.counters = Counters()
         self.patch(workers, "RESPAWN", 0.01)
 
@@ -39,7 +39,7 @@ class Kit(AsyncTestCase):
         """Start *count* of them; they are stopped when the test ends."""
         where = options.pop("reactor", reactor)
         pool = WorkerProcesses(
-            where, GEOMETRY, NODE, self.maker.folder, count, self.counters, **options
+            where, GEOMETRY.packet, NODE, self.maker.folder, count, self.counters, **options
         )
         pool.start()
         self.addCleanup(pool.stop)
@@ -104,8 +104,8 @@ class WorkTests(Kit):
         pool = self.start(2)
         for _ in range(4):  # both look
             await DeferredList([pool.unwrap([7], self.batch("x", 1)) for _ in range(4)])
-        public = await pool.make([7])
-        self.assertEqual(public, {7: self.maker.keys.make(7)})
+        made = await pool.make([self.maker.wanted(7)])
+        self.assertEqual(made, [self.maker.make(7)])
         packets = [self.maker.deliver(b"%d" % n, period=7) for n in range(8)]
         asked = [pool.unwrap([7], [packet]) for packet in packets]
         answers = [await each for each in asked]
@@ -133,7 +133,10 @@ class WorkTests(Kit):
         pool = self.start()
         packets = self.batch("x", 1)
         self.maker.keys.path(1).write_bytes(b"{}")
-        failing: list[Deferred[Any]] = [pool.unwrap([1], packets), pool.make([1])]
+        failing: list[Deferred[Any]] = [
+            pool.unwrap([1], packets),
+            pool.make([self.maker.wanted(1)]),
+        ]
         for each in failing:
             error = await self.assertFailure(each, WorkerFailed)
             self.assertEqual(error.fields["reason"], "packet-key-damaged")
@@ -240,7 +243,7 @@ class StopTests(Kit):
         self.assertEqual(len(set(pids)), 2)
         asked: list[Deferred[Any]] = [pool.unwrap([1], self.batch("x", 1)) for _ in range(9)]
         stopped = pool.stop()
-        ends = await DeferredList([*asked, pool.make([1])], consumeErrors=True)
+        ends = await DeferredList([*asked, pool.make([self.maker.wanted(1)])], consumeErrors=True)
         for succeeded, end in ends:
             self.assertFalse(succeeded)
             self.assertEqual(end.value.fields["reason"], "stopping")
@@ -271,7 +274,7 @@ class StopTests(Kit):
         pool = self.start()
         os.kill(pool.pids[0], signal.SIGKILL)
         await until(lambda: not pool._workers)
-        waiting = pool.make([1])
+        waiting = pool.make([self.maker.wanted(1)])
         await pool.stop()
         await self.assertFailure(waiting, WorkerFailed)
 
@@ -282,10 +285,11 @@ class InlineTests(SyncTestCase):
     def test_it_does_what_the_processes_do(self) -> None:
         """Make, unwrap, keep."""
         maker = Maker(Path(self.mktemp()))
-        inline = InlineWorkers(Unwrapping(maker.keys, None, GEOMETRY.packet))
+        inline = InlineWorkers(Unwrapping(maker.keys))
         inline.start()
         self.assertTrue(inline.room)
-        self.assertEqual(self.successResultOf(inline.make([1])), {1: maker.keys.make(1)})
+        made = self.successResultOf(inline.make([maker.wanted(1)]))
+        self.assertEqual(made, [maker.make(1)])
         [answer] = self.successResultOf(inline.unwrap([1], [maker.deliver(b"text")]))
         assert isinstance(answer, Answer) and isinstance(answer.result, Deliver)
         self.assertEqual(answer.result.body, maker.body(b"text"))

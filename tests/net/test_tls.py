@@ -170,6 +170,15 @@ class GoodTests(TLSCase):
             self.clock.advance(DAY)
         self.assertNotEqual(*shown)
 
+    def test_dates_are_judged_at_the_moment_of_each_link(self) -> None:
+        """A listener that has been asked before takes link certificates that are newer than
+        its own last one, whatever its age."""
+        tls = server_tls(self.listener.credentials, MMTP, self.clock)
+        for _ in range(8):
+            client = self.client(credentials=Party(self.clock).credentials)
+            self.assertEqual(handshake(client, tls.serverConnectionForTLS(None)), (None, None))
+            self.clock.advance(7 * 60)
+
     def test_without_tls(self) -> None:
         """A transport without TLS proves nobody."""
         self.assertIsNone(peer_identity(object()))

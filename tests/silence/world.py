@@ -41,8 +41,8 @@ from mixminion.sphinx import geometry as geometries
 from mixminion.sphinx.build import Hop
 from mixminion.sphinx.unwrap import Deliver, Relay
 from mixminion.testing.network import LocalNetwork, Mix, wait_until
+from mixminion.testing.sender import Sender
 from mixminion.testing.smtp import Received, Script, Sink, SinkSession
-from mixminion.testing.virtual import Sender
 from tests.silence.search import Secrets
 
 OUTSIDE = Path(__file__).parent / "outside"
@@ -315,8 +315,8 @@ class World:
         for at in path:
             server = self.view.servers[at]
             self.secrets.add("packet", packet[:16], packet[16:32])
-            keys = PacketKeys(self.mix(at).home / "keys", GEOMETRY, server.node_id)
-            (answer,) = Unwrapping(keys, None, GEOMETRY.packet).unwrap([period], [packet])
+            keys = PacketKeys(self.mix(at).home / "keys", server.node_id)
+            (answer,) = Unwrapping(keys).unwrap([period], [packet])
             assert isinstance(answer, Answer)
             self.secrets.add("tag", answer.result.tag)
             if isinstance(answer.result, Relay):

@@ -209,15 +209,17 @@ def _packet_keys() -> Subject:
     """The file of a packet key, damaged."""
     folder = Path(tempfile.mkdtemp(prefix="fuzz"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    PacketKeys(folder, X25519, bytes(32)).make(7)
+    PacketKeys(folder, bytes(32)).make(batches.Wanted(7, X25519))
     path = folder / "packet-7.key"
     good = path.read_bytes()
     fields = json.loads(good)
-    corpus = [good, json.dumps(fields | {"version": 2}).encode(), b"[" * 3000, b"{}"]
+    first = {name: fields[name] for name in ("period", "private", "suite")} | {"version": 1}
+    others = [first, fields | {"version": 3}, fields | {"suite": "xwing"}]
+    corpus = [good, *(json.dumps(each).encode() for each in others), b"[" * 3000, b"{}"]
 
     def run(octets: bytes) -> object:
         path.write_bytes(octets)
-        opener = PacketKeys(folder, X25519, bytes(32)).unwrapper(7)
+        opener = PacketKeys(folder, bytes(32)).unwrapper(7)
         assert opener is not None
         return True
 
@@ -237,7 +239,8 @@ def _batches() -> Subject:
     for result in results:
         row, pieces = batches.encode_answer(result)
         corpus.append(b"".join(pieces).ljust(100, b"\0") + row * 2)
-    corpus.append(bytes(100) + batches.encode_public({1: bytes(32), 2**32 - 1: bytes(32)}))
+    made = [batches.Made(period, "x25519", bytes(32)) for period in (1, 2**64 - 1)]
+    corpus.append(bytes(100) + batches.encode_made(made))
 
     def run(octets: bytes) -> object:
         memory = memoryview(octets[:100].ljust(size, b"\0"))
@@ -252,7 +255,7 @@ def _batches() -> Subject:
             answers = batches.parse_answers(octets[100:], slot)
             ways += [type(getattr(each, "result", each)) for each in answers[:2]]
         with suppress(batches.BrokenAnswer):
-            ways.append(len(batches.parse_public(octets[100:])))
+            ways.append(len(batches.parse_made(octets[100:])))
         return tuple(ways)
 
     return Subject(run, corpus)

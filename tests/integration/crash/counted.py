@@ -19,7 +19,8 @@ from mixminion.store import REPLAY, Step
 from mixminion.store.jobs import Job
 from mixminion.store.transaction import Transaction
 from mixminion.testing.process import Process
-from mixminion.testing.virtual import VirtualMix, VirtualNetwork
+from mixminion.testing.virtual import VirtualNetwork
+from mixminion.testing.virtualmix import VirtualMix
 
 MESSAGES = 6
 COMMIT = 0.005  #: seconds, more than an answer needs on the wire
