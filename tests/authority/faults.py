@@ -290,7 +290,7 @@ def second_vote(round: int) -> Fault:
 
         def release(node: Node) -> None:
             other = node.vote(schedule.valid_after, contact="another")
-            world.nodes[0].taken("vote", signed(node, other, *bad))
+            world.nodes[0].taken(signed(node, other, *bad))
 
         for node in bad:
             world.at(schedule.ends(round) - 1, partial(release, node))
@@ -377,7 +377,7 @@ def flooded(world: World, bad: Sequence[Node]) -> None:
         for node in world.nodes:
             if node not in bad and node.rounds is not None:
                 for each in (*junk, *[unsigned] * 400, *[old] * 100):
-                    node.taken("vote", each)
+                    node.taken(each)
 
     for round in range(1, schedule.rounds + 1):
         world.at(schedule.ends(round) - schedule.length / 3, flood)

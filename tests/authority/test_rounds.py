@@ -175,7 +175,7 @@ class DescriptorTests(RoundsCase):
         world.until(world.schedule().closes + 1)
         for node in world.nodes:
             self.assertEqual(node.register.get(digest_of(octets)), octets)
-            self.assertEqual(node.found(f"descriptors/{digest_of(octets).hex()}"), octets)
+            self.assertEqual(node.descriptor(digest_of(octets)), octets)
         world.until(world.schedule(1).valid_after + 1)
         for number, servers in ((0, 3), (1, 4)):  # by then all list it
             held = world.nodes[0].held(world.schedule(number).valid_after)
@@ -483,7 +483,8 @@ class EvidenceTests(RoundsCase):
         world.nodes[0].kill()
         world.nodes[0].start()
         for node in world.nodes[:3]:
-            octets = node.found(f"evidence/{at}/{bad.identity.hex()}")
+            assert node.rounds is not None
+            octets = node.rounds.evidence(at, bad.identity)
             assert octets is not None
             ballots = [
                 Ballot.read(canonical.encode(each), world.authorities, at)
@@ -492,7 +493,7 @@ class EvidenceTests(RoundsCase):
             self.assertEqual([each.author for each in ballots], [bad.identity] * 2)
             self.assertEqual(len({each.digest for each in ballots}), 2)
             self.assertIn("equivocated", node.misdeeds(bad, at))
-        self.assertIsNone(world.nodes[0].found(f"evidence/{at}/{authority(1).hex()}"))
+            self.assertIsNone(node.rounds.evidence(at, authority(1)))
 
 
 class DayTests(RoundsCase):

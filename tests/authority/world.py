@@ -7,7 +7,6 @@ with.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -21,10 +20,6 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
-from twisted.web import http
-from twisted.web.resource import Resource
-from twisted.web.server import Request
-from typing_extensions import override
 from zope.interface import implementer
 
 from mixminion.authority.archive import Archive
@@ -32,6 +27,7 @@ from mixminion.authority.office import MakeVote
 from mixminion.authority.peers import Answer, HttpPeers
 from mixminion.authority.rounds import Rounds
 from mixminion.authority.schedule import Schedule, following
+from mixminion.authority.web import AuthorityResource
 from mixminion.crypto import kdf
 from mixminion.crypto.rng import SeededRandom
 from mixminion.directory.checks import SignedConsensus
@@ -39,8 +35,11 @@ from mixminion.directory.descriptor import LIMIT, Descriptor
 from mixminion.directory.envelope import Envelope, PayloadType
 from mixminion.directory.parameters import Parameters
 from mixminion.directory.vote import Vote, VotedServer
+from mixminion.dirhttp.cache import DocumentCache, Documents
+from mixminion.dirhttp.resource import resource
 from mixminion.dirhttp.site import QuietSite
 from mixminion.dirhttp.sources import Source
+from mixminion.errors import PeerError
 from mixminion.testing.clock import HeapClock
 from mixminion.testing.directory import server_signer
 from mixminion.testing.process import Process
@@ -52,7 +51,6 @@ from tests.directory.network import NOW, identity, private_key, published
 SERVERS = ("alice", "bob", "carol")
 PORT = 80
 LIMIT_UPLOAD = 9 * 2**20
-_NAME = re.compile(r"(votes|evidence)/([0-9]+)/([0-9a-f]{64})|signatures/([0-9]+)")
 
 
 def digest_of(octets: bytes) -> bytes:
@@ -169,28 +167,25 @@ class TamperedPeers:
         return answer
 
 
-class Tree(Resource):
-    """The paths of an authority, for *node*."""
+class Tampered:
+    """The rounds of *node* as HTTP serves them, tampered with."""
 
-    isLeaf = True
-
-    def __init__(self, node: Node) -> None:
-        super().__init__()
+    def __init__(self, node: Node, rounds: Rounds) -> None:
         self._node = node
+        self._rounds = rounds
+        self.offered = rounds.offered
+        self.signatures_offered = rounds.signatures_offered
 
-    @override
-    def render(self, request: Request) -> bytes:
-        request.setHeader(b"Date", http.datetimeToString(self._node.clock.seconds()))
-        name = request.path.decode("ascii").removeprefix("/mixminion/2/")
-        if request.method == b"POST":
-            content: Any = request.content
-            word = self._node.taken(name, content.read())
-            request.setResponseCode(http.ACCEPTED if word is None else http.BAD_REQUEST)
-            return (word or "accepted").encode()
-        octets = self._node.tampering.serves(name, self._node.found(name))
-        if octets is None:
-            request.setResponseCode(http.NOT_FOUND)
-        return octets or b""
+    def vote(self, valid_after: int, identity: bytes) -> bytes | None:
+        name = f"votes/{valid_after}/{identity.hex()}"
+        return self._node.tampering.serves(name, self._rounds.vote(valid_after, identity))
+
+    def signatures(self, valid_after: int) -> bytes | None:
+        name = f"signatures/{valid_after}"
+        return self._node.tampering.serves(name, self._rounds.signatures(valid_after))
+
+    def evidence(self, valid_after: int, identity: bytes) -> bytes | None:
+        return self._rounds.evidence(valid_after, identity)
 
 
 class Node:
@@ -233,7 +228,7 @@ class Node:
             sources,
         )
         self.rounds = self._rounds()
-        site = QuietSite(Tree(self), self.clock, longest_upload=LIMIT_UPLOAD)
+        site = QuietSite(self._tree(), self.clock, longest_upload=LIMIT_UPLOAD)
         listening: Any = world.wire.server(self.host, PORT).listen(process.factory(site))
         port = world.clock.result_of(listening)
         process.at_end(port.stopListening)
@@ -254,6 +249,18 @@ class Node:
             descriptors=self.register,
             publish=self._publish,
             parameters=self.world.parameters,
+        )
+
+    def _tree(self) -> AuthorityResource:
+        self.cache = DocumentCache(self.world.authorities)
+        nobody: Any = None  # there are no servers that publish, or ask how they stand
+        return AuthorityResource(
+            clock=self.clock,
+            documents=resource(self.cache, self.clock),
+            intake=nobody,
+            receipts=nobody,
+            descriptors=self.descriptor,
+            exchange=lambda: None if self.rounds is None else Tampered(self, self.rounds),
         )
 
     def reload(self) -> None:
@@ -277,6 +284,8 @@ class Node:
     def _publish(self, signed: SignedConsensus, keys: Mapping[bytes, bytes]) -> None:
         if self.process.alive:
             self.published.append((signed, keys))
+            kept = Deferred.fromCoroutine(self.cache.accept(Documents(signed, keys)))
+            _ = kept.addErrback(lambda failure: failure.trap(PeerError))
 
     # -- what it says ----------------------------------------------------------------------------
 
@@ -311,33 +320,15 @@ class Node:
             if digest in names
         ]
 
-    def taken(self, name: str, octets: bytes) -> str | None:
-        """What was posted."""
+    def taken(self, octets: bytes) -> str | None:
+        """A vote that was handed to it."""
         assert self.rounds is not None
-        if name == "vote":
-            return self.rounds.offered(octets)
-        return self.rounds.signatures_offered(octets)
+        return self.rounds.offered(octets)
 
-    def found(self, name: str) -> bytes | None:
-        """What is served."""
-        rounds = self.rounds
-        assert rounds is not None
-        if name == "consensus":
-            return self.published[-1][0].octets if self.published else None
-        kind, _, rest = name.partition("/")
-        if kind == "keys":
-            keys = self.published[-1][1] if self.published else {}
-            return keys.get(bytes.fromhex(rest))
-        if kind == "descriptors":
-            digest = bytes.fromhex(rest)
-            return rounds.descriptor(digest) or self.register.get(digest)
-        match = _NAME.fullmatch(name)
-        if match is None:
-            return None
-        if match[4]:
-            return rounds.signatures(int(match[4]))
-        ask = rounds.vote if match[1] == "votes" else rounds.evidence
-        return ask(int(match[2]), bytes.fromhex(match[3]))
+    def descriptor(self, digest: bytes) -> bytes | None:
+        """What it serves."""
+        assert self.rounds is not None
+        return self.rounds.descriptor(digest) or self.register.get(digest)
 
     # -- what came of it -------------------------------------------------------------------------
 

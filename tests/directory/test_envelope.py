@@ -146,3 +146,18 @@ class DecodeTests(SyncTestCase):
         octets = signed("a").encode()
         for end in range(len(octets)):
             self.refused(octets[:end])
+
+    def test_much_junk(self):
+        """Megabytes of junk are refused without being looked at a second time."""
+        looked = []
+        self.patch(canonical, "decode", lambda octets, document: looked.append(len(octets)))
+        kind = str(PayloadType.VOTE).encode()
+        more = b'","payloadType":"' + kind + b'","signatures":[]}'
+        for octets in (
+            b"[" + b"[0]," * 2**18 + b"0]",
+            b'{"junk":[' + b"[0]," * 2**18 + b'0],"payload":"' + more,
+            b'{"payload":"' + more + b" " * 2**20,
+        ):
+            with self.assertRaises(BadDocument):
+                Envelope.decode(octets, PayloadType.VOTE, limit=2**23)
+        self.assertEqual(looked, [])
