@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from tests.fuzz.driver import Target
-from tests.fuzz.targets import authorities, documents, files, links, packets, servers, stores, texts
+from tests.fuzz.targets import (
+    authorities,
+    documents,
+    exchanges,
+    files,
+    links,
+    packets,
+    servers,
+    stores,
+    texts,
+)
 
-ROOMS = (packets, links, documents, texts, servers, files, stores, authorities)
+ROOMS = (packets, links, documents, texts, servers, files, stores, authorities, exchanges)
 
 TARGETS: dict[str, Target] = {target.name: target for room in ROOMS for target in room.TARGETS}
