@@ -11,13 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IDelayedCall,
-    IProtocol,
-    IProtocolFactory,
-    IReactorTime,
-    IStreamClientEndpoint,
-)
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 from zope.interface import implementer
@@ -124,18 +118,6 @@ class WrongClock:
         return list(self._clock.getDelayedCalls())
 
 
-@implementer(IStreamClientEndpoint)
-class Dialled:
-    """Connects as *inner* does, a process' endpoint, and gives the protocol without its wire."""
-
-    def __init__(self, inner: IStreamClientEndpoint) -> None:
-        self._inner = inner
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        connecting: Deferred[Any] = self._inner.connect(protocolFactory)
-        return connecting.addCallback(lambda wire: wire.wrappedProtocol)
-
-
 class Tampering:
     """What a bad authority does to what it sends and serves; this one nothing."""
 
@@ -222,8 +204,8 @@ class Node:
         }
         self.peers = HttpPeers(
             self.clock,
-            lambda source: Dialled(
-                process.endpoint(world.wire.client(source.place.host, source.place.port, self.host))
+            lambda source: process.endpoint(
+                world.wire.client(source.place.host, source.place.port, self.host)
             ),
             sources,
         )
