@@ -169,7 +169,8 @@ class IExit(Interface):
 
     def describe() -> Mapping[str, Any]:
         """Limits and policies for the descriptor: JSON values, ``module`` and
-        ``max-message`` (octets of content) at least."""
+        ``max-message`` (octets of content) at least; objects and arrays in it nest at most two
+        deep (a mapping of names to lists)."""
 
     def check(recipients: Sequence[str], content: bytes, reply: bool) -> str | None:
         """Refuse before the queue: a reason word, or None when the exit would take it."""

@@ -45,13 +45,11 @@ class Detached(Document, frozen=True, kw_only=True):
 def merge(
     envelope: Envelope, signatures: Iterable[Signature], authorities: Sequence[bytes], now: float
 ) -> Envelope:
-    """*envelope* with those of *signatures* that are good ones of *authorities* (raw identity
-    keys) and that it lacks; one for each authority at most, its own counted."""
-    held = {signature.keyid: signature for signature in envelope.signatures}
-    signers = {
-        who for each in envelope.signatures if (who := signer(envelope, each, authorities, now))
-    }
-    for signature in signatures:
+    """*envelope* with the good signatures of *authorities* (raw identity keys), one for each:
+    the one it had, or the first of *signatures*; others are left out."""
+    held: dict[str, Signature] = {}
+    signers: set[bytes] = set()
+    for signature in (*envelope.signatures, *signatures):
         who = signer(envelope, signature, authorities, now)
         if who is not None and who not in signers and signature.keyid not in held:
             signers.add(who)

@@ -11,17 +11,20 @@ from mixminion.directory import canonical, documents
 from mixminion.directory.certificate import KeyCertificate
 from mixminion.directory.consensus import Consensus
 from mixminion.directory.descriptor import Descriptor
+from mixminion.directory.detached import Detached
 from mixminion.directory.diff import Difference
 from mixminion.directory.digests import Digests
 from mixminion.directory.documents import Document
 from mixminion.directory.envelope import Envelope
 from mixminion.directory.errors import BadDocument
 from mixminion.directory.keydoc import KeyDocument
+from mixminion.directory.receipt import Receipt
 from mixminion.directory.vote import Vote
 from mixminion.testing.cases import SyncTestCase
 
 KINDS = (
-    *(Consensus, Descriptor, Difference, Digests, KeyCertificate, KeyDocument, Vote),
+    *(Consensus, Descriptor, Detached, Difference, Digests, KeyCertificate, KeyDocument, Receipt),
+    Vote,
     Envelope,
 )
 CHECKED = {("HostPort", "port"), *((kind.__name__, "version") for kind in KINDS)}

@@ -129,6 +129,22 @@ class DecodeTests(SyncTestCase):
         for signatures in ([second, first], [first, first]):
             self.refused(canonical.encode(good | {"signatures": signatures}))
 
+    def test_certified_certificate(self):
+        """A certificate whose own signatures are certified, or more than one: they could nest
+        deeper than a reader goes, or have any length."""
+        plain = msgspec.to_builtins(signed("a"))
+        nested = plain
+        for _ in range(3):
+            nested = plain | {"signatures": [plain["signatures"][0] | {"certificate": nested}]}
+        two = msgspec.to_builtins(signed("a", "b"))
+        for certificate in (nested["signatures"][0]["certificate"], two):
+            value = plain | {"signatures": [plain["signatures"][0] | {"certificate": certificate}]}
+            self.refused(msgspec.json.encode(value, order="sorted"))
+        value = plain | {"signatures": [plain["signatures"][0] | {"certificate": plain}]}
+        octets = msgspec.json.encode(value, order="sorted")
+        read = Envelope.decode(octets, PayloadType.CONSENSUS, limit=LIMIT)
+        self.assertEqual(read.encode(), octets)
+
     def test_too_many(self):
         """So many signatures that checking them would be work."""
         good = canonical.decode(signed("a").encode())

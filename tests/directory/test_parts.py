@@ -8,9 +8,12 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mixminion.directory.consensus import Consensus, Server
+from mixminion.directory.descriptor import Descriptor
 from mixminion.directory.parts import Exit, Rule, allowed, check_addresses, check_exits, is_public
 from mixminion.testing.cases import SyncTestCase
 from mixminion.util.hostport import HostPort
+from tests.directory.network import NOW, consensus, descriptor, published
 
 
 class ExitTests(SyncTestCase):
@@ -27,6 +30,24 @@ class ExitTests(SyncTestCase):
         one = Exit(name="mail", module="smtp", max_message=5)
         check_exits([one, Exit(name="mail2", module="smtp", max_message=5)])
         self.assertRaises(ValueError, check_exits, [one, one])
+
+    def test_policy_depth(self):
+        """What an exit publishes can stand in a descriptor and in a consensus as well."""
+        for policy, fine in (
+            ({"a": [[]]}, True),
+            ({"a": {"b": {"c": "d"}}}, True),
+            ({"a": [{"b": []}]}, False),
+            ({"a": {"b": {"c": {}}}}, False),
+        ):
+            exits = (Exit("smtp", "smtp", 9, policy),)
+            if not fine:
+                self.assertRaises(ValueError, check_exits, exits)
+                self.assertRaises(ValueError, descriptor, "alice", exits=exits)
+                continue
+            made = Descriptor.verify(published("alice", exits=exits), NOW)
+            listed = Server.listed(made, bytes(32), usable_from=0)
+            octets = consensus([listed]).sign([])
+            self.assertEqual(Consensus.open(octets)[0].servers[0].exits, exits)
 
 
 class RuleTests(SyncTestCase):

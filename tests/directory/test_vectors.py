@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,9 @@ def make() -> dict[str, bytes]:
     }
 
 
-def second_open(octets: bytes, kind: str) -> tuple[dict[str, Any], set[bytes], bytes]:
+def second_open(
+    octets: bytes, kind: str, keys: Iterable[bytes] = PUBLIC
+) -> tuple[dict[str, Any], set[bytes], bytes]:
     """Payload, identities that signed it, and its digest; dates and roles are not looked at."""
     envelope = plain(octets)
     payload = base64.b64decode(envelope["payload"], validate=True)
@@ -107,12 +110,12 @@ def second_open(octets: bytes, kind: str) -> tuple[dict[str, Any], set[bytes], b
     )
     identities = set()
     for signature in envelope["signatures"]:
-        known = {hashlib.sha256(key).hexdigest(): key for key in PUBLIC}
+        known = {hashlib.sha256(key).hexdigest(): key for key in keys}
         key = known[signature["keyid"]]
         Ed25519PublicKey.from_public_bytes(key).verify(base64.b64decode(signature["sig"]), signed)
         if "certificate" in signature:
             carried = json.dumps(signature["certificate"], separators=(",", ":"), sort_keys=True)
-            stated, (identity,), _ = second_open(carried.encode(), "key-certificate")
+            stated, (identity,), _ = second_open(carried.encode(), "key-certificate", keys)
             assert base64.b64decode(stated["key"]) == key
             assert base64.b64decode(stated["identity"]) == identity
             key = identity

@@ -8,14 +8,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+
 from mixminion.client import packets
 from mixminion.crypto import kdf, x25519
 from mixminion.crypto.rng import SeededRandom
-from mixminion.directory import canonical, certificate, checks, diff, documents
+from mixminion.directory import canonical, certificate, checks, detached, diff, documents, tally
 from mixminion.directory.certificate import KeyCertificate, Role
 from mixminion.directory.checks import SignedConsensus
-from mixminion.directory.consensus import Consensus, KeyPeriod
+from mixminion.directory.consensus import Consensus, KeyPeriod, Server
 from mixminion.directory.descriptor import Descriptor
+from mixminion.directory.detached import Detached
 from mixminion.directory.diff import Difference
 from mixminion.directory.documents import Document
 from mixminion.directory.envelope import Envelope, PayloadType, Signer, sign
@@ -33,11 +36,14 @@ from mixminion.directory.errors import (
 from mixminion.directory.keydoc import KeyDocument, ServerKey
 from mixminion.directory.parameters import PacketGeometry, Parameters
 from mixminion.directory.parts import Exit, Rule, allowed
+from mixminion.directory.receipt import Receipt, State
+from mixminion.directory.tally import NoConsensus
 from mixminion.directory.view import View
+from mixminion.directory.vote import Recommended, Vote
 from mixminion.errors import MixminionError
 from mixminion.testing.directory import server_signer
 from mixminion.util import times
-from tests.directory import network
+from tests.directory import network, votes
 from tests.directory.network import NOW
 from tests.fuzz import mutators
 from tests.fuzz.driver import Subject, Target
@@ -111,10 +117,16 @@ def _signed(kind: PayloadType, verify: Callable[[bytes], object], corpus: list[b
 
 
 def _descriptors() -> Subject:
-    return Subject(
-        lambda octets: type(_check_document(Descriptor, octets, "descriptor")),
-        [_payload(_descriptor()), _payload(_frozen("descriptor"))],
-    )
+    """What a server says of itself, and the consensus that lists it."""
+
+    def run(octets: bytes) -> object:
+        found = _check_document(Descriptor, octets, "descriptor")
+        assert isinstance(found, Descriptor)
+        listed = Server.listed(found, bytes(32), usable_from=NOW)
+        _check_document(Consensus, network.consensus([listed]).encode(), "consensus")
+        return len(found.exits)
+
+    return Subject(run, [_payload(_descriptor()), _payload(_frozen("descriptor"))])
 
 
 def _check_document(kind: type[Document], octets: bytes, name: str) -> Document:
@@ -275,6 +287,92 @@ def _differences() -> Subject:
     return Subject(run, corpus)
 
 
+def _votes() -> Subject:
+    """What an authority says, and what becomes of it with two votes of others."""
+    others = [votes.vote(n) for n in (1, 2)]
+    first = votes.vote(0, recommended=Recommended(clients=("1",)), reveal=bytes(32))
+
+    def run(octets: bytes) -> object:
+        found = _check_document(Vote, octets, "vote")
+        assert isinstance(found, Vote)
+        three = [msgspec.structs.replace(found, authority=votes.AUTHORITIES[0]), *others]
+        if found.valid_after != NOW:
+            return len(found.servers)
+        descriptors = {
+            each.descriptor: votes.DESCRIPTORS.get(each.descriptor, b"")
+            for vote in three
+            for each in vote.servers
+        }
+        made = tally.tally(three, votes.AUTHORITIES[:3], descriptors, None)
+        assert made.consensus.encode() == made.payload
+        return len(made.consensus.servers), made.consensus.key_periods[0].number
+
+    corpus = [first.encode(), _payload(_frozen("voting/second-vote-1"))]
+    return Subject(run, corpus)
+
+
+def _raw_votes() -> Subject:
+    """A vote in its envelope, with countersignatures."""
+    signers = [Signer.of(key) for key in _PRIVATE]
+    small = votes.vote(0, [])
+
+    def run(octets: bytes) -> object:
+        found, envelope = Vote.open(octets)
+        signed = [detached.signer(envelope, s, _PUBLIC, NOW) for s in envelope.signatures]
+        return len(found.servers), len(signed) - signed.count(None)
+
+    corpus = [sign(PayloadType.VOTE, small.encode(), signers).encode()]
+    return Subject(run, [*corpus, _frozen("voting/first-vote-2")])
+
+
+def _detached() -> Subject:
+    """Signatures on a consensus, from another authority."""
+    payload = network.consensus().encode()
+    own, *rest = (Signer.of(key) for key in _PRIVATE)
+    certified = server_signer(_PRIVATE[1], bytes(32), now=NOW)  # of another role
+    envelope = sign(PayloadType.CONSENSUS, payload, [own])
+    corpus = [
+        Detached(
+            valid_after=NOW,
+            digest=kdf.sha256(payload),
+            signatures=sign(PayloadType.CONSENSUS, payload, signers).signatures,
+        ).encode()
+        for signers in (rest, [*rest, certified], [own])
+    ]
+
+    def run(octets: bytes) -> object:
+        found = Detached.read(octets)
+        assert found.encode() == octets or Detached.read(found.encode()) == found
+        merged = detached.merge(envelope, found.signatures, _PUBLIC, NOW)
+        assert Envelope.decode(merged.encode(), PayloadType.CONSENSUS, limit=2**20) == merged
+        return checks.count(merged, _PUBLIC, NOW).signed
+
+    return Subject(run, corpus)
+
+
+def _receipts() -> Subject:
+    """What an authority answers, to the octet and signed by it."""
+    made = Receipt(
+        authority=_PUBLIC[0],
+        time=NOW,
+        identity=network.identity("alice"),
+        digest=bytes(32),
+        state=State.WAITING,
+        listed=True,
+        reason="Wait.",
+    )
+    signer = Signer.of(_PRIVATE[0])
+    authority = _PUBLIC[0]
+
+    def run(octets: bytes) -> object:
+        sealed = sign(PayloadType.RECEIPT, octets, [signer]).encode()
+        found = Receipt.verify(sealed, authority, NOW)
+        assert Receipt.verify(found.sign(signer), authority, NOW) == found
+        return found.state, found.listed
+
+    return Subject(run, [made.encode()])
+
+
 _WORDS = (
     b'{"version":1}', b'"version":1,', b"true", b"false", b"null", b'""', b"[]", b"{}", b"-1",
     b"9007199254740991", b"9007199254740992", b"1e9", b"0.5", b"[[[[[[[[[", b'"\\ud800"',
@@ -302,4 +400,8 @@ TARGETS = [
     _target("consensus-raw", _raw_consensuses, NotEnoughSignatures),
     _target("keys", _key_documents),
     _target("difference", _differences, WrongDigest),
+    _target("vote", _votes, NoConsensus),
+    _target("vote-raw", _raw_votes),
+    _target("detached", _detached),
+    _target("receipt", _receipts, BadSignature),
 ]
