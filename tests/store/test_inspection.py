@@ -19,7 +19,9 @@ from mixminion.errors import MixminionError, render
 from mixminion.store import Pooled, Started, Step, upgrade
 from mixminion.store.findings import Finding, Harmless, Remark, foretold
 from mixminion.store.inspection import Inspection, inspect
+from mixminion.store.pages import Pages
 from mixminion.store.records import DELAY_MAX_MS
+from mixminion.store.room import PAGE
 from tests.store.cases import MAP, PACKET
 from tests.store.test_opening import StartCase, codes
 from tests.store.test_upgrade import FirstFormat
@@ -237,8 +239,7 @@ class StoreTests(InspectionCase):
 
     def test_cut_short(self):
         """The end of the file is missing."""
-        data = self.path / "data.mdb"
-        os.truncate(data, data.stat().st_size // 2)
+        os.truncate(self.path / "data.mdb", 16 * PAGE)
         [finding] = self.foretold("store-set-aside").found
         self.assertIn("(its file has been cut short); the next start moves it aside", said(finding))
 
@@ -461,6 +462,8 @@ class RecordTests(InspectionCase):
         self.result(store.close())
         self.published = store.started.number
         data = self.path / "data.mdb"
+        with open(data, "r+b") as file:
+            file.truncate(Pages(file.fileno()).count * PAGE)  # without what is set aside
         good, content = data.read_bytes(), self.content()
         filled = [at for at, octet in enumerate(good) if octet]
         dice, found = random.Random(3), 0
