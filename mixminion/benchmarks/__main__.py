@@ -25,6 +25,7 @@ ROOMS = {
     "networks": ("network-3", "hop-latency", "hop-latency-p99"),
     "footprint": ("cli-help", "idle-memory"),
     "directory": ("directory-10k-verify", "directory-10k-path", "directory-10k-memory"),
+    "hourly": ("directory-10k-hourly",),
     "voting": ("directory-10k-tally",),
 }
 """The modules here, and the names each measures."""

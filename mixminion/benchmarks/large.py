@@ -33,16 +33,17 @@ class Large:
     authorities: tuple[bytes, ...]
 
 
-def make(servers: int = SERVERS) -> Large:
-    """One that five authorities signed, each with a signing key that its identity certified."""
+def make(servers: int = SERVERS, now: int = NOW) -> Large:
+    """One that five authorities signed, each with a signing key that its identity certified, for
+    *now*, in the same week."""
     identities = sorted(_made("identity", n) for n in range(servers))
     documents = [_keys(identities, NOW // WEEK + n).encode() for n in range(PERIODS)]
     consensus = Consensus(
         method=METHOD,
-        valid_after=NOW,
-        fresh_until=NOW + 3600,
-        valid_until=NOW + 10_800,
-        previous=_made("previous", 0),
+        valid_after=now,
+        fresh_until=now + 3600,
+        valid_until=now + 10_800,
+        previous=_made("previous", now - NOW),
         parameters=Parameters.default(),
         key_periods=tuple(
             KeyPeriod(
