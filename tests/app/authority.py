@@ -61,7 +61,7 @@ class LocalAuthority:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         # A server that is stopped leaves its requests.
-        self._server.handle_error = lambda request, address: None  # type: ignore[method-assign]
+        self._server.handle_error = lambda request, address: None  # type: ignore[assignment]
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
