@@ -66,26 +66,22 @@ class ParameterTests(SyncTestCase):
         self.assertEqual((found.fresh_until, found.valid_until), (NOW + 60, NOW + 200))
 
     def test_hops(self):
-        """Never more than fit the headers that were agreed on."""
-        deep = PacketGeometry.make(hops=6)
+        """Never more than fit the headers of the listed periods, while those stay as they were."""
         votes = [
-            vote(0, parameters=Parameters(hops=3)),
-            vote(1),
-            vote(2),
-            *(
-                vote(
-                    n,
-                    parameters=Parameters(hops=6),
-                    key_periods=(msgspec.structs.replace(period(), geometry=deep),),
-                )
-                for n in (3, 4)
-            ),
+            vote(
+                n,
+                previous=DIGEST,
+                parameters=Parameters(hops=5),
+                key_periods=(
+                    msgspec.structs.replace(period(), geometry=PacketGeometry.make(hops=5 + n)),
+                ),
+            )
+            for n in range(3)
         ]
-        self.assertEqual(count(votes).consensus.parameters.hops, 4)
-        votes[1] = vote(1, parameters=Parameters(hops=3))
-        self.assertEqual(count(votes).consensus.parameters.hops, 4)
-        votes[2] = vote(2, parameters=Parameters(hops=3))
-        self.assertEqual(count(votes).consensus.parameters.hops, 3)
+        before = count(three(key_periods=(period(),))).consensus
+        self.assertEqual(count(votes, 3, before).consensus.parameters.hops, 4)
+        votes[1] = msgspec.structs.replace(votes[0], authority=votes[1].authority)
+        self.assertEqual(count(votes, 3, before).consensus.parameters.hops, 5)
 
 
 class PeriodTests(SyncTestCase):
