@@ -15,6 +15,8 @@ WARNING = 14 * DAY
 FULL = 0.85
 """Of what the store takes in before it refuses."""
 
+MIB = 2**20
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
@@ -29,6 +31,7 @@ class Health:
     interval: int  #: between two consensuses, seconds
     used: int  #: of the store
     limit: int  #: from which on the store takes nothing in
+    map_limit: int  #: the same, if its disk had all the room that store-limit allows
     protections: Sequence[Protection] = ()  #: the workers'
 
     def attention(self, now: float) -> Iterator[str]:
@@ -45,14 +48,23 @@ class Health:
             )
         yield from self._signing(now)
         yield from self._directory(now)
-        if self.used > FULL * self.limit:
-            yield (
-                f"The store is {100 * self.used // max(1, self.limit)} % full, and at 100 % "
-                "packets are refused: raise store-limit in [Server], or make room on the disk."
-            )
+        yield from self._store()
         yield from dict.fromkeys(
             complaint for each in self.protections for complaint in each.complaints()
         )
+
+    def _store(self) -> Iterator[str]:
+        if self.used <= FULL * self.limit:
+            return
+        share = min(100, 100 * self.used // max(1, self.limit))
+        remedy = "wait until it has drained, or raise store-limit in [Server]"
+        if self.limit < self.map_limit:
+            has, allowed = self.limit / MIB, self.map_limit / MIB
+            remedy = (
+                f"make room on its disk, which has {has:.1f} MiB for them, where store-limit "
+                f"allows {allowed:.0f}"
+            )
+        yield f"The store is {share} % full, and at 100 % packets are refused: {remedy}."
 
     def _signing(self, now: float) -> Iterator[str]:
         remedy = "make a new one with `mixminion server certify`"

@@ -136,7 +136,7 @@ class MixServer:
             delivery=self.delivery,
             cache=cache,
         )
-        self.intake = Intake(self.store, self.pipeline.add)
+        self.intake = Intake(self.store, self.view.geometry.packet, self.pipeline.add)
         self._keycare = KeyCare(
             around.clock, self._periods, around.workers, self.store, around.publish
         )
@@ -263,6 +263,7 @@ class MixServer:
                 "tags": counts.tags,
                 "used": counts.used,
                 "limit": counts.limit,
+                "map-limit": counts.map_limit,
                 "damaged": counts.damaged,
             },
             "packets": {
