@@ -140,7 +140,8 @@ class _Check:
         report.add(*found.found)
         report.add(*self._consequences(found))
         if found.held is not None:
-            report.add(*(StoreFilling(problem=each) for each in filling(found.used, found.limit)))
+            full = filling(found.used, found.limit, found.map_limit)
+            report.add(*(StoreFilling(problem=each) for each in full))
         return report
 
     @contextmanager

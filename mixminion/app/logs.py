@@ -68,16 +68,20 @@ class _File(LogFile):
 
     @override
     def write(self, data: Any) -> None:
-        """One event."""
+        """One event, whole or not at all."""
         lost = f"({self._lost} events could not be written here.)\n" if self._lost else ""
+        octets = (lost + data).encode("utf-8", "backslashreplace")
         try:
             if self._file.closed:  # set aside, when there was no room for the next
                 self._openFile()
-            super().write(lost + data)
+            super().write(octets)
+            whole = self._file.tell() == self.size
+            if not whole:  # the disk took what it had room for
+                self.size = self._file.seek(self.size - len(octets))
+                self._file.truncate()
         except OSError:
-            self._lost += 1
-        else:
-            self._lost = 0
+            whole = False
+        self._lost = 0 if whole else self._lost + 1
 
     @override
     def flush(self) -> None:

@@ -325,6 +325,7 @@ class ServerService(Service):
             interval=consensus.parameters.consensus_interval,
             used=mix["store"]["used"],
             limit=mix["store"]["limit"],
+            map_limit=mix["store"]["map-limit"],
             protections=self._workers.protections,
         )
         return {

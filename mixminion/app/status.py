@@ -16,14 +16,22 @@ WARNING = 14 * DAY
 FULL = 0.85
 """Of what the store takes in before it refuses."""
 
+MIB = 2**20
 
-def filling(used: int, limit: int) -> Iterator[str]:
-    """A sentence when a store is nearly full: *used* octets of *limit*."""
-    if used > FULL * limit:
-        yield (
-            f"The store is {100 * used // max(1, limit)} % full, and at 100 % packets are "
-            "refused: raise store-limit in [Server], or make room on the disk."
+
+def filling(used: int, limit: int, map_limit: int) -> Iterator[str]:
+    """A sentence when a store is nearly full: *used* octets of *limit*, which would be *map_limit*
+    if its disk had all the room that store-limit allows."""
+    if used <= FULL * limit:
+        return
+    share = min(100, 100 * used // max(1, limit))
+    remedy = "wait until it has drained, or raise store-limit in [Server]"
+    if limit < map_limit:
+        remedy = (
+            f"make room on its disk, which has {limit / MIB:.1f} MiB for them, where store-limit "
+            f"allows {map_limit / MIB:.0f}"
         )
+    yield f"The store is {share} % full, and at 100 % packets are refused: {remedy}."
 
 
 def advice(recommended: Recommended | None, version: str) -> str | None:
@@ -50,6 +58,7 @@ class Health:
     interval: int  #: between two consensuses, seconds
     used: int  #: of the store
     limit: int  #: from which on the store takes nothing in
+    map_limit: int  #: the same, if its disk had all the room that store-limit allows
     protections: Sequence[Protection] = ()  #: the workers'
 
     def attention(self, now: float) -> Iterator[str]:
@@ -66,7 +75,7 @@ class Health:
             )
         yield from self._signing(now)
         yield from self._directory(now)
-        yield from filling(self.used, self.limit)
+        yield from filling(self.used, self.limit, self.map_limit)
         yield from dict.fromkeys(
             complaint for each in self.protections for complaint in each.complaints()
         )

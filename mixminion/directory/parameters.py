@@ -92,6 +92,7 @@ SUITES = {
     "xwing": Suite(b"mixminion2-xwing", 1216, 1120, 1120),
     "x25519": Suite(b"mixminion2-25519", 32, 32, 0),
 }
+LONGEST = 2**20  #: octets of a packet, whoever signs that they are more
 _RELAY = 70  # octets of a relay slot's commands
 _AROUND_SEALED = 104  # of a crossover packet's payload, besides a header and the sealed reply
 _LEAST_SEALED = 40
@@ -103,7 +104,7 @@ class PacketGeometry(Part, frozen=True, kw_only=True, omit_defaults=False):
     suite: Word
     hops: Annotated[int, Meta(ge=1, le=255)]  #: slots of a header: the longest possible path
     commands: Annotated[int, Meta(ge=1, le=65_535)]  #: octets
-    packet: Annotated[int, Meta(ge=1, le=2**32 - 1)]  #: octets
+    packet: Annotated[int, Meta(ge=1, le=LONGEST)]  #: octets
     digest: Digest
 
     @classmethod
@@ -127,6 +128,8 @@ class PacketGeometry(Part, frozen=True, kw_only=True, omit_defaults=False):
             raise ValueError("the geometry's digest is not that of its sizes")
         header = 2 + suite.element + self.hops * (self.commands + suite.carried) + 32
         room = self.packet - 2 * header - _AROUND_SEALED
+        if self.packet > LONGEST:
+            raise ValueError(f"a packet has at most {LONGEST:,} octets")
         if self.commands < _RELAY or room < _LEAST_SEALED:
             raise ValueError("no packet can have these sizes")
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from mixminion.counters import Counters, Name
 from mixminion.exits import record
@@ -92,19 +93,36 @@ class Lane:
         if not self._open or self._stopping or self._working:
             return
         self._working = True  # an attempt may end before it returns, and come back here
+        try:
+            self._begin()
+            pause = self._pause()
+        except Exception:  # a defect of ours, which must not stop this exit for ever
+            log.failure("{exit}: hand-overs could not be begun; tried again.", exit=self.name)
+            pause = SWEEP
+        finally:
+            self._working = False
+        self._unwake()
+        if len(self._queue):
+            self._wake(pause, self._sweep)
+
+    def _begin(self) -> None:
         while len(self._attempts) < self._concurrency and (ids := self._queue.take(1)):
             attempt = ensureDeferred(self._attempt(ids[0]))
             self._attempts.add(attempt)
-            _ = attempt.addBoth(self._ended, attempt)
-        self._working = False
-        self._unwake()
-        if len(self._queue):
-            ready = self._queue.next_ready() if len(self._attempts) < self._concurrency else None
-            pause = SWEEP if ready is None else min(SWEEP, ready - self._clock.seconds())
-            self._wake(max(0.0, pause), self._sweep)
+            _ = attempt.addBoth(self._ended, attempt, ids[0])
 
-    def _ended(self, result: object, attempt: Deferred[None]) -> None:
+    def _pause(self) -> float:
+        """Seconds until there may be something to do that nobody tells."""
+        if len(self._attempts) >= self._concurrency:
+            return SWEEP
+        ready = self._queue.next_ready()
+        return SWEEP if ready is None else min(SWEEP, max(0.0, ready - self._clock.seconds()))
+
+    def _ended(self, result: object, attempt: Deferred[None], record_id: int) -> None:
         self._attempts.discard(attempt)
+        if isinstance(result, Failure):  # a defect of ours: the message is neither away nor lost
+            log.failure("{exit}: a hand-over ended badly.", result, exit=self.name)
+            self._queue.retry(record_id)
         self._work()
 
     async def _attempt(self, record_id: int) -> None:
@@ -153,11 +171,13 @@ class Lane:
         return await self._within(LONGEST_ATTEMPT, lambda: self._exit.deliver(message))
 
     def _sweep(self) -> None:
-        expired = self._queue.expire(self._clock.seconds())
-        if expired:
-            self._counters.add(Name.EXPIRED, len(expired))
-            _ = ensureDeferred(discard(self._store, expired))
-        self._work()
+        try:
+            expired = self._queue.expire(self._clock.seconds())
+            if expired:
+                self._counters.add(Name.EXPIRED, len(expired))
+                _ = ensureDeferred(discard(self._store, expired))
+        finally:
+            self._work()
 
     def _within(self, seconds: float, call: Callable[[], Awaitable[T]]) -> Deferred[T]:
         async def run() -> T:

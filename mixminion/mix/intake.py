@@ -14,14 +14,16 @@ from mixminion.store import Store, StoreError
 
 @implementer(IIntake)
 class Intake:
-    """Where MMTP hands frames: the store takes packets in, *add* goes on with them.
+    """Where MMTP hands frames: the store takes packets, of *packet_length* octets, in, and *add*
+    goes on with them.
 
     Padding takes the same way through the same group commit, and is refused just the
     same, so that answers tell nothing about frames.
     """
 
-    def __init__(self, store: Store, add: Callable[[int, bytes], None]) -> None:
+    def __init__(self, store: Store, packet_length: int, add: Callable[[int, bytes], None]) -> None:
         self._store = store
+        self._packet_length = packet_length
         self._add = add
         self._stopping = False
 
@@ -41,7 +43,7 @@ class Intake:
         """See :class:`IIntake`."""
         if self._stopping:
             return succeed(Refusal.STOPPING)
-        return self._store.barrier().addErrback(self._not_taken)
+        return self._store.barrier(self._packet_length).addErrback(self._not_taken)
 
     def _taken(self, incoming: int, packet: bytes) -> None:
         self._add(incoming, packet)

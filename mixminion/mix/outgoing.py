@@ -224,12 +224,17 @@ class _Peer:
             return
         self._unwind()
         self._working = True  # what is done may end, and come back here, before it returns
-        if self.link is None and self._dialling is None and self._can_send():
-            self._dial()
-        if self.link is not None:
-            self._feed(self.link)
-        self._working = False
-        self._wind()
+        try:
+            if self.link is None and self._dialling is None and self._can_send():
+                self._dial()
+            if self.link is not None:
+                self._feed(self.link)
+            self._wind()
+        except Exception:  # a defect of ours, which must not stop this peer's packets for ever
+            log.failure("Packets could not be sent to a server; tried again.")
+            self._timer = self._out.clock.callLater(SWEEP, self._work)
+        finally:
+            self._working = False
 
     def _wind(self) -> None:
         if self._out.stopping or self._dialling is not None:
@@ -268,16 +273,15 @@ class _Peer:
         self._work()
 
     def _feed(self, link: Link) -> None:
-        stored = []
-        for record_id in self._queue.take(link.room - self._reading):
-            packet = self._out.cache.get(record_id)
-            if packet is None:
-                stored.append(record_id)
-            else:
-                self._send(link, record_id, packet)
-        if stored:
-            self._reading += len(stored)
-            _ = Deferred.fromCoroutine(self._send_stored(link, stored))
+        ids = self._queue.take(link.room - self._reading)
+        packets = [self._out.cache.get(record_id) for record_id in ids]
+        stored = [n for n, packet in zip(ids, packets, strict=True) if packet is None]
+        self._reading += len(stored)
+        try:
+            self._send_each(link, ids, packets)
+        finally:
+            if stored:
+                _ = Deferred.fromCoroutine(self._send_stored(link, stored))
 
     async def _send_stored(self, link: Link, ids: Sequence[int]) -> None:
         """Read what the cache no longer has, then send it."""
@@ -286,16 +290,30 @@ class _Peer:
         except Exception as error:
             if not self._out.stopping:
                 log.error("Packets could not be read: {kind}", kind=type(error).__name__)
-            packets = []
             self._queue.put_back(ids)
             self._hold()
+        else:
+            self._read(link, ids, packets)
         self._reading -= len(ids)
-        for record_id, packet in zip(ids, packets, strict=False):
-            if packet is None:
-                self._queue.done([record_id])
-            else:
-                self._send(link, record_id, packet)
         self._work()
+
+    def _read(self, link: Link, ids: Sequence[int], packets: Sequence[bytes | None]) -> None:
+        self._queue.done([n for n, packet in zip(ids, packets, strict=True) if packet is None])
+        try:
+            self._send_each(link, ids, packets)
+        except Exception:
+            log.failure("Packets could not be sent to a server; tried again.")
+            self._hold()
+
+    def _send_each(self, link: Link, ids: Sequence[int], packets: Sequence[bytes | None]) -> None:
+        """Send what there is of them; what an exception keeps from being sent waits again."""
+        there = [(n, packet) for n, packet in zip(ids, packets, strict=True) if packet is not None]
+        for place, (record_id, packet) in enumerate(there):
+            try:
+                self._send(link, record_id, packet)
+            except Exception:
+                self._queue.put_back([n for n, _ in there[place:]])
+                raise
 
     def _send(self, link: Link, record_id: int, packet: bytes) -> None:
         """Send it if the link still takes it: a link may end while it is written to."""

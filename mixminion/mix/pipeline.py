@@ -28,7 +28,7 @@ from mixminion.mix.workers import Workers, WorkersDied
 from mixminion.queues import Backoff
 from mixminion.sphinx.errors import Reason
 from mixminion.sphinx.unwrap import Deliver, Relay, Reply
-from mixminion.store import DROPPED, REPLAY, Pooled, Step, Store, Verdict
+from mixminion.store import DROPPED, REPLAY, Pooled, Step, Store, StoreError, Verdict
 
 log = Logger()
 
@@ -117,18 +117,20 @@ class Pipeline:
         if self._working:
             return
         self._working = True
-        while self._workers.room and self._under_way < UNDER_WAY:
-            if self._stopping or self._pause is not None:
-                break
-            if self._alone:
-                ids = [self._alone.popleft()]
-            elif self._waiting:
-                ids = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-            else:
-                break
-            self._under_way += len(ids)
-            _ = Deferred.fromCoroutine(self._run(ids))
-        self._working = False
+        try:
+            while self._workers.room and self._under_way < UNDER_WAY:
+                if self._stopping or self._pause is not None:
+                    break
+                if self._alone:
+                    ids = [self._alone.popleft()]
+                elif self._waiting:
+                    ids = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+                else:
+                    break
+                self._under_way += len(ids)
+                _ = Deferred.fromCoroutine(self._run(ids))
+        finally:
+            self._working = False
 
     def stop(self) -> Deferred[None]:
         """Begin no more batches; fires when those under way have ended."""
@@ -246,9 +248,9 @@ class Pipeline:
 
     def _put_back(self, ids: Sequence[int], error: Exception) -> None:
         """Nothing was committed: all of it is still in the store, and is tried again after a
-        pause."""
-        if len(ids) == 1:
-            self._alone.appendleft(ids[0])
+        pause; one by one where the disk may have had no room for a whole batch."""
+        if len(ids) == 1 or isinstance(error, StoreError):
+            self._alone.extendleft(reversed(ids))
         else:
             self._waiting.extendleft(reversed(ids))
         if self._stopping or self._pause is not None:

@@ -142,7 +142,7 @@ class MixServer:
             delivery=self.delivery,
             cache=cache,
         )
-        self.intake = Intake(self.store, self.pipeline.add)
+        self.intake = Intake(self.store, self.view.geometry.packet, self.pipeline.add)
         self._keycare = KeyCare(
             around.clock, self.network.periods, around.workers, self.store, around.publish
         )
@@ -284,6 +284,7 @@ class MixServer:
                 "tags": counts.tags,
                 "used": counts.used,
                 "limit": counts.limit,
+                "map-limit": counts.map_limit,
                 "damaged": counts.damaged,
             },
             "packets": {

@@ -15,6 +15,7 @@ MAC = 32
 TAG = 32  #: the zeros in front of a body
 NODE_ID = 32
 FRAME = 8  #: the header of a frame (doc/spec/payload.rst)
+LONGEST = 2**20  #: octets of a packet
 RELAY = 6 + NODE_ID + MAC  #: what a relay slot takes of the commands
 
 _CROSSOVER = TAG + FRAME + NODE_ID + 32  # in front of a reply block's header: id and seed
@@ -47,8 +48,8 @@ class Geometry:
             raise ValueError("a path has 1 to 255 hops")
         if not RELAY <= self.commands <= 0xFFFF:
             raise ValueError(f"commands take {RELAY} to 65,535 octets")
-        if self.packet > 0xFFFFFFFF:
-            raise ValueError("a packet has at most 4,294,967,295 octets")
+        if self.packet > LONGEST:
+            raise ValueError(f"a packet has at most {LONGEST:,} octets")
         slot = self.commands + self.suite.carried
         routing = self.hops * slot
         header = AD + self.suite.element + routing + MAC

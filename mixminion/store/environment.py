@@ -21,6 +21,7 @@ DIGITS = 20  #: of a number in ``meta``, at most
 DATABASES_MAX = 64
 DATA = "data.mdb"
 LOCK = "lock.mdb"
+LOCK_SIZE = 8192  #: octets, at least those that LMDB writes
 CUT_SHORT = "its file has been cut short"
 NOT_LMDB = (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError)
 
@@ -102,7 +103,8 @@ def _make_private(path: Path) -> None:
     """The folder 0700 and its two files 0600, before LMDB could make them under a umask.
 
     LMDB syncs its file and never the folder: without that a store that was new at a power
-    loss would have no name after it.
+    loss would have no name after it.  And it writes the lock through a map, where a disk that
+    has no room for it is no error but a SIGBUS.
     """
     private.make_folder(path)
     private.check(path)
@@ -111,4 +113,6 @@ def _make_private(path: Path) -> None:
             os.fchmod(descriptor := os.open(file, os.O_CREAT | os.O_EXCL, 0o600), 0o600)
             os.close(descriptor)
         private.check(file)
+    with open(path / LOCK, "r+b", buffering=0) as lock:
+        os.posix_fallocate(lock.fileno(), 0, LOCK_SIZE)
     private.sync_folder(path)

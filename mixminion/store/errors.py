@@ -31,7 +31,10 @@ class StoreUnusable(OperatorError):
     """There is no opening this store."""
 
     code = "store-unusable"
-    sentence = "The store in {path} cannot be opened ({problem}). Check the disk and the directory."
+    sentence = (
+        "The store in {path} cannot be opened ({problem}). Check the disk, which may be full, and "
+        "the directory."
+    )
     exit_code = EX_CANTCREAT
 
 

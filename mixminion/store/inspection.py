@@ -49,7 +49,7 @@ from mixminion.store.keyring import FILES, UNFINISHED, StorageKey, Unsealing, re
 from mixminion.store.opening import compare
 from mixminion.store.pages import DamagedPage, NoPages, Pages, Progress, Tree, is_cut_short
 from mixminion.store.records import Examination, Held
-from mixminion.store.room import FREE_RESERVE, MAP_MIN, Room
+from mixminion.store.room import MAP_MIN, Room
 from mixminion.store.witness import Noted
 
 
@@ -63,6 +63,7 @@ class Inspection:
     held: Held | None = None
     used: int = 0  #: octets
     limit: int = 0  #: octets from which on it takes nothing in
+    map_limit: int = 0  #: the same, if its disk had all the room that its map allows
 
 
 def inspect(
@@ -198,7 +199,8 @@ class _Look:
             held = examination.sealed()
         result.held = held
         result.used = held.pages * pages.page_size
-        result.limit = Room(path / DATA, self._map_size, FREE_RESERVE).limit()
+        room = Room(path / DATA, self._map_size)
+        result.limit, result.map_limit = room.limit(), room.map_limit
         self._found(*_remarks(path, held))
 
     def _numbers(self, commits: int) -> None:

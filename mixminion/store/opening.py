@@ -24,7 +24,7 @@ from mixminion.store.environment import (
     number_of,
     open_environment,
 )
-from mixminion.store.errors import StoreDamaged
+from mixminion.store.errors import StoreDamaged, StoreUnusable
 from mixminion.store.findings import (
     Finding,
     KeysMissing,
@@ -108,6 +108,8 @@ def _start(
         environment.close()
         if isinstance(error, BROKEN):
             raise StoreDamaged(path=path, problem="its pages do not fit together") from error
+        if isinstance(error, lmdb.Error | OSError):  # a full disk, for one
+            raise StoreUnusable(path=path, problem=str(error)) from error
         raise
     witness.start = number
     witness.commits = environment.info()["last_txnid"]

@@ -41,7 +41,7 @@ class Spool:
         self,
         path: Path,
         map_size: int,
-        free_reserve: int,
+        free_reserve: int | None,
         keyring: Keyring,
         witness: Witness,
         published: int,

@@ -16,7 +16,6 @@ from mixminion.store.errors import StoreClosed
 from mixminion.store.executors import Executor
 from mixminion.store.jobs import Job
 from mixminion.store.keyring import Keyring
-from mixminion.store.room import FREE_RESERVE
 from mixminion.store.spool import Spool
 from mixminion.store.transaction import ID_MAX, START, Place, Transaction
 from mixminion.store.values import Counts, Step, Verdict, Waiting
@@ -54,14 +53,14 @@ class Store:
         keys: KeyStore | None = None,
         period: int = 0,
         published: int = 1,
-        free_reserve: int = FREE_RESERVE,
+        free_reserve: int | None = None,
     ) -> Self:
         """Open the store in the folder *path*, which is made if need be; after the fork.
 
         Storage keys are in *keys*; *period* is the number of the storage period it is,
         *published* the start number in the server's descriptor.
         *map_size* is the disk limit in octets, 16 MiB at least.  *free_reserve* is what
-        intake leaves free of the file system.  Raises
+        intake leaves free of the file system; None for 128 MiB, or an eighth of it.  Raises
         :class:`~mixminion.store.errors.StoreUnusable` and its kinds, and
         :class:`~mixminion.disk.errors.PrivateFileError`.
         """
@@ -77,9 +76,10 @@ class Store:
         :class:`~mixminion.store.errors.StoreFull` while only the reserve is left."""
         return self._queue(Transaction.take_in, packet)
 
-    def barrier(self) -> Deferred[None]:
-        """What padding waits for: the same commit, and the same refusal, as a packet."""
-        return self._queue(Transaction.barrier, None)
+    def barrier(self, octets: int) -> Deferred[None]:
+        """What padding waits for: the same commit, and the same refusal, as a packet of so many
+        octets."""
+        return self._queue(Transaction.barrier, octets)
 
     def unwrapped(self, steps: Sequence[Step]) -> Deferred[list[Verdict]]:
         """Do all *steps* in one transaction, or none; a verdict for each, in order.

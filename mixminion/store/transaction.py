@@ -116,17 +116,18 @@ class Transaction:
 
     def take_in(self, packet: bytes) -> int:
         """Put a packet into incoming; its id."""
-        self.barrier()
+        self.barrier(len(packet))
         self._incoming.put(self.last + 1, b"", packet, append=True)
         self.last += 1
-        self.left -= footprint(packet)
+        self.left -= footprint(len(packet))
         return self.last
 
-    def barrier(self, _: None = None) -> None:
-        """Padding's part: refused exactly when a packet in its place would be."""
-        if self.left <= 0 and not self._full:
+    def barrier(self, octets: int) -> None:
+        """Padding's part: refused exactly when a packet of so many octets would be."""
+        needed = footprint(octets)
+        if self.left < needed and not self._full:
             self.left = self._room.left(self.used())
-            self._full = self.left <= 0
+            self._full = self.left < needed
         if self._full:
             raise StoreFull
 
@@ -197,6 +198,7 @@ class Transaction:
             tags=sum(self._txn.stat(tags)["entries"] for tags in databases.tags.values()),
             used=self.used(),
             limit=self._room.limit(),
+            map_limit=self._room.map_limit,
             damaged=self.damaged,
         )
 

@@ -70,12 +70,14 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How much is in the store; ``used`` and ``limit`` in octets.  ``damaged`` records could
-    not be opened since it was opened, and were removed."""
+    """How much is in the store.  ``used``, ``limit`` and ``map_limit`` are octets: what is in use,
+    where intake ends, and where it would end if the disk had room for the whole map.
+    ``damaged`` records could not be opened since it was opened, and were removed."""
 
     incoming: int
     pooled: int
     tags: int
     used: int
     limit: int
+    map_limit: int
     damaged: int

@@ -231,7 +231,7 @@ class RoomTests(InspectionCase):
         )
         text = self.home.config.read_text()
         self.home.config.write_text(text.replace("512 MiB", "16 MiB"))
-        self.wrong("% full, and at 100 % packets are refused: raise store-limit")
+        self.wrong("% full, and at 100 % packets are refused: wait until it has drained")
 
     def spoil(self, work: Callable[[Any, Any], object]) -> None:
         environment = lmdb.open(str(self.store), max_dbs=16, map_size=2**29)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import shutil
+import signal
 import stat
 import tempfile
 from pathlib import Path
@@ -73,6 +75,25 @@ class LogTests(SyncTestCase):
         self.assertNotIn("lost\n", text)
         self.assertEqual(text.count("(2 events could not be written here.)"), 1)
         self.assertIn("second\n", text)
+
+    def test_no_half_lines(self):
+        """A disk that has room for half a line gets none of it."""
+        log = self.log()
+        log.info("first")
+        before = self.file.read_bytes()
+        ended = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        self.addCleanup(signal.signal, signal.SIGXFSZ, ended)
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_FSIZE, limit)
+        for room in (1, 20, 0):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + room, limit[1]))
+            log.info("lost \N{SNOWMAN}")
+            self.assertEqual(self.file.read_bytes(), before)
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        log.info("second")
+        lines = self.file.read_text().splitlines()
+        self.assertEqual(lines[1], "(3 events could not be written here.)")
+        self.assertEqual([line.split()[-1] for line in lines], ["first", "here.)", "second"])
 
     def test_no_room_for_the_next_file(self):
         """A file that was set aside when there was no room for the next: the log goes on too."""

@@ -21,6 +21,7 @@ WELL = Health(
     interval=HOUR,
     used=84,
     limit=100,
+    map_limit=100,
 )
 
 
@@ -46,7 +47,10 @@ class HealthTests(SyncTestCase):
             ({"directory_ends": NOW}, ["ended at 2027-01-15T08:00:00Z", "[Directory]"]),
             ({"directory_ends": NOW + HOUR // 2 - 1}, ["ends at 2027-01-15T08:29:59Z"]),
             ({"used": 86}, ["86 % full", "store-limit"]),
-            ({"limit": 0}, ["full", "make room on the disk"]),
+            (
+                {"limit": 0, "map_limit": 12 * 2**20},
+                ["100 % full", "make room on its disk, which has 0.0 MiB", "allows 12."],
+            ),
         ]
         for changes, parts in cases:
             (sentence,) = self.told(**changes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 
 import msgspec
@@ -13,8 +14,8 @@ from mixminion.directory import canonical
 from mixminion.directory.consensus import Consensus, Server
 from mixminion.directory.envelope import Envelope, PayloadType, Signer, sign
 from mixminion.directory.errors import BadDocument, NewerDocument
-from mixminion.directory.parameters import PacketGeometry, Parameters
-from mixminion.errors import PeerError
+from mixminion.directory.parameters import PacketGeometry, Parameters, geometry_digest
+from mixminion.errors import PeerError, render
 from mixminion.testing.cases import SyncTestCase
 from tests.directory.network import NOW, PERIOD, WEEK, consensus, descriptor, private_key, server
 
@@ -109,6 +110,23 @@ class OpenTests(SyncTestCase):
             with self.subTest(str(changes)[:60]):
                 octets = sealed(canonical.encode(value | changes))
                 self.assertRaises(BadDocument, Consensus.open, octets)
+
+    def test_long_packets(self):
+        """A majority's word does not make packets of 4 GiB: what is wrong, and where."""
+        value = canonical.decode(consensus(SERVERS).encode())
+        periods = value["key-periods"]
+        for suite, digest in (
+            ("xwing", geometry_digest("xwing", 4, 82, 2**32 - 1)),
+            ("x", bytes(32)),
+        ):
+            sizes = {"suite": suite, "hops": 4, "commands": 82, "packet": 2**32 - 1}
+            sizes["digest"] = base64.b64encode(digest).decode()
+            changed = value | {"key-periods": [periods[0] | {"geometry": sizes}, *periods[1:]]}
+            with self.assertRaises(BadDocument) as caught:
+                Consensus.open(sealed(canonical.encode(changed)))
+            sentence = render(caught.exception)
+            self.assertIn("1048576", sentence)
+            self.assertIn("geometry.packet", sentence)
 
     @settings(max_examples=150, deadline=None)
     @given(st.data())

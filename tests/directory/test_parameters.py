@@ -106,6 +106,21 @@ class GeometryTests(SyncTestCase):
                     self.assertRaises(ValueError, sphinx_geometry.Geometry, known, *sizes)
                     self.assertRaises(ValueError, PacketGeometry.make, suite, *sizes)
 
+    def test_too_long(self):
+        """Packets of more than a MiB are refused, by sphinx too, and in any suite."""
+        sizes = (4, 82, 2**20)
+        sphinx_geometry.Geometry(sphinx_suites.by_name("xwing"), *sizes)
+        longest = msgspec.to_builtins(PacketGeometry.make("xwing", *sizes))
+        self.assertEqual(sphinx_geometry.LONGEST, 2**20)
+        for suite in ("xwing", "hqc"):
+            good = longest | {"suite": suite}
+            msgspec.convert(good, PacketGeometry)
+            with self.assertRaises(msgspec.ValidationError):
+                msgspec.convert(good | {"packet": 2**20 + 1}, PacketGeometry)
+        for packet in (2**20 + 1, 2**32 - 1):
+            with self.assertRaisesRegex(ValueError, "at most 1,048,576 octets"):
+                PacketGeometry.make(packet=packet)
+
     def test_mismatch(self):
         """A geometry with another's digest is refused; of an unknown suite nobody can say."""
         other = PacketGeometry.make(hops=5).digest

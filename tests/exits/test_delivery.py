@@ -256,6 +256,40 @@ class HandOverTests(DeliveryCase):
         for secret in ("bob", "hello", "@mix.test"):
             self.assertFalse([text for text in texts if secret in text])
 
+    def test_defect(self) -> None:
+        """One of ours, in the queue: it is logged, and the exit goes on at the next sweep."""
+        for place in ("take", "next_ready", "done", "up"):
+            self.setUp()
+            self.start()
+            (lane,) = self.delivery._lanes.values()
+            patch = self.patch(lane._queue, place, self.broken)
+            self.offer(b"one")
+            if place == "next_ready":
+                self.exit.act = lambda message: TEMPORARY
+            self.offer(b"two")
+            self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))
+            patch.restore()
+            self.exit.act = lambda message: kit.DELIVERED
+            self.clock.advance(SWEEP)
+            self.assertEqual({each.content for each in self.exit.seen}, {b"one", b"two"})
+            self.assertEqual((len(lane), self.store.records), (0, {}))
+
+    def test_defect_while_sweeping(self) -> None:
+        """It keeps nothing else from being tried."""
+        self.exit.act = lambda message: UNREACHABLE
+        self.start()
+        self.offer()
+        (lane,) = self.delivery._lanes.values()
+        self.patch(lane._queue, "expire", self.broken)
+        for _ in range(3):
+            self.clock.advance(SWEEP)
+        self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))
+        self.assertGreater(len(self.exit.seen), 3)
+
+    @staticmethod
+    def broken(*what: object) -> None:
+        raise ZeroDivisionError
+
     def test_hanging(self) -> None:
         """An attempt that never ends is given up."""
         self.exit.act = lambda message: Deferred()

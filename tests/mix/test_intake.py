@@ -29,7 +29,9 @@ class IntakeTests(SyncTestCase):
             free_reserve=0,
         )
         self.addCleanup(lambda: self.clock.result_of(self.store.close()))
-        self.intake = Intake(self.store, lambda n, packet: self.taken.append((n, packet)))
+        self.intake = Intake(
+            self.store, len(PACKET), lambda n, packet: self.taken.append((n, packet))
+        )
 
     def test_it_is_an_intake(self) -> None:
         """As MMTP wants one."""
@@ -61,10 +63,10 @@ class IntakeTests(SyncTestCase):
     def test_a_store_that_fails_refuses(self) -> None:
         """The sender keeps the packet; a defect of ours is not hidden."""
         for error in (StoreError(problem="no"), StoreFull(), StoreClosed()):
-            intake = Intake(_Failing(error), lambda n, packet: None)  # type: ignore[arg-type]
+            intake = Intake(_Failing(error), 1, lambda n, packet: None)  # type: ignore[arg-type]
             for answer in (intake.receive(PACKET), intake.padding()):
                 self.assertEqual(self.successResultOf(answer), Refusal.FULL)
-        intake = Intake(_Failing(ZeroDivisionError()), lambda n, p: None)  # type: ignore[arg-type]
+        intake = Intake(_Failing(ZeroDivisionError()), 1, lambda n, p: None)  # type: ignore[arg-type]
         self.failureResultOf(intake.receive(PACKET), ZeroDivisionError)
 
     def test_once_stopped_it_refuses_everything(self) -> None:
@@ -86,5 +88,5 @@ class _Failing:
     def take_in(self, packet: bytes) -> Deferred[int]:
         return fail(self._error)
 
-    def barrier(self) -> Deferred[None]:
+    def barrier(self, octets: int) -> Deferred[None]:
         return fail(self._error)

@@ -445,6 +445,31 @@ class EndingTests(Kit):
         self.store.read_error = None
         self.waited_for(lambda: link.sent == [1])
 
+    def test_a_defect_of_ours_stops_nothing_for_ever(self) -> None:
+        """In the queue, the clock's call or the link, whether cached or read: it is logged, and
+        what was not sent is sent later."""
+        for cached in (True, False):
+            for place in ("take", "next_ready", "send"):
+                self.setUp()
+                self.offer(1)
+                link = self.network.accept()
+                link.receive()
+                self.offer(2, cached=cached)
+                broken = link if place == "send" else self.outgoing._peers[PEER]._queue
+                patch = self.patch(broken, place, self.broken)
+                self.offer(3, 4, cached=cached)
+                self.assertEqual(link.sent, [1, 2, 3, 4] if place == "next_ready" else [1, 2])
+                patch.restore()
+                self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))
+                self.clock.advance(SWEEP)
+                self.assertEqual(sorted(link.sent), [1, 2, 3, 4])
+                link.receive()
+                self.assertEqual(self.outgoing.waiting(), {})
+
+    @staticmethod
+    def broken(*what: object) -> None:
+        raise ZeroDivisionError
+
     def test_what_could_not_be_deleted_is_deleted_later(self) -> None:
         """It is not sent again meanwhile."""
         self.offer(1)

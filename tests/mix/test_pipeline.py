@@ -291,6 +291,14 @@ class FailureTests(Kit):
             self.clock.advance(1)
         self.assert_counted(pooled=2, released=2, drop_cover=2)
 
+    def test_a_batch_without_room_goes_one_by_one(self) -> None:
+        """The disk may have room for one where it has none for sixteen."""
+        self.failing.unwrapped_errors.append(StoreError(problem="no room"))
+        self.add_together()
+        self.clock.advance(2)
+        self.assertEqual(len(self.texts()), 10)
+        self.assertEqual(self.workers.sizes, [10] + [1] * 10)
+
     def test_a_read_that_failed_is_tried_again(self) -> None:
         """From the store alone, as after a start."""
         ids = self.take_in(*self.packets)

@@ -104,7 +104,7 @@ class Geometry:
         self.body = self.payload - 32
         self.sealed = self.payload - self.header - 104
         self.surb = 26 + self.header + 96
-        if not (1 <= hops <= 255 and 70 <= commands <= 65535 and packet < 1 << 32):
+        if not (1 <= hops <= 255 and 70 <= commands <= 65535 and packet <= 1 << 20):
             raise ValueError("a value out of its range")
         if self.sealed < 40:
             raise ValueError("no room for a sealed reply")

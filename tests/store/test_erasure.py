@@ -52,7 +52,7 @@ class ErasureTests(StoreCase):
         taken = [self.result(store.take_in(record)) for record in records[:4]]
         pooled = [self.pooled(store, record, due_ms=n) for n, record in enumerate(records[4:])]
         self.results([store.delete(pooled[:2]), store.unwrapped([Step(n) for n in taken[:2]])])
-        self.result(store.barrier())
+        self.result(store.barrier(PACKET))
         return {*records[2:4], *records[6:]}, {*records[:2], *records[4:6]}
 
     def test_gone(self):

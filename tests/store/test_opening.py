@@ -102,7 +102,7 @@ class QuietTests(StartCase):
             assert environment is not None
             noted = int.from_bytes((self.folder / "keys" / "commits").read_bytes())
             self.assertEqual(noted, environment.info()["last_txnid"])
-        self.results([store.barrier()])
+        self.results([store.barrier(PACKET)])
         self.assertEqual(int.from_bytes((self.folder / "keys" / "commits").read_bytes()), noted)
 
     def test_last_pages_are_free(self):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import random
 import resource
 import signal
 import stat
@@ -13,10 +14,21 @@ import sys
 from pathlib import Path
 
 import lmdb
+from twisted.python.failure import Failure
 
-from mixminion.disk.errors import PrivateFileError
+from mixminion.disk.errors import PrivateFileError, WriteFailed
+from mixminion.disk.keystore import KeyStore, Kind
 from mixminion.errors import render
-from mixminion.store import Pooled, Step, StoreError, StoreTooNew
+from mixminion.store import (
+    Pooled,
+    Step,
+    Store,
+    StoreError,
+    StoreFull,
+    StoreTooNew,
+    StoreUnusable,
+)
+from mixminion.store.room import PAGE, RESERVE
 from tests.store.cases import MAP, NODE, PACKET, StoreCase
 
 
@@ -87,7 +99,7 @@ class DiskErrorTests(StoreCase):
         store = self.open()
         kept = [self.pooled(store, bytes(PACKET)) for _ in range(30)]
         self.result(store.delete(kept[:10]))
-        self.result(store.barrier())
+        self.result(store.barrier(PACKET))
         environment = store._spool._environment
         assert environment is not None
         self.limit_files((environment.info()["last_pgno"] + 1) * 4096)
@@ -106,6 +118,76 @@ class DiskErrorTests(StoreCase):
         self.assertEqual(self.result(store.counts()).pooled, 18)
         self.result(store.close())
         self.assertEqual(len(self.result(self.open().waiting()).pooled), 18)
+
+    def test_opened_on_a_full_disk(self):
+        """Wherever the disk ends, a start says so in a sentence, or works; nothing it left keeps
+        the next from working."""
+        outcomes = []
+        for size in range(0, 30 * PAGE, PAGE):
+            self.path = self.path.with_name(f"store-{size}")
+            self.keys = KeyStore(Kind.DISK, self.path.with_name(f"keys-{size}"))
+            for _ in range(3):
+                self.limit_files(size)
+                try:
+                    self.result(self.open().close())
+                except (StoreUnusable, WriteFailed) as error:
+                    self.assertEqual(error.exit_code, 73)
+                    self.assertRegex(render(error), "File too large|may be full")
+                    outcomes.append(False)
+                else:
+                    outcomes.append(True)
+                self.lift()
+            store = self.open()
+            self.assertEqual([f for f in store.started.findings if f.doubtful], [])
+            self.pooled(store, bytes(PACKET))
+            self.result(store.close())
+        self.assertEqual(set(outcomes), {True, False})
+        self.assertTrue(all(outcomes[-3:]))
+
+    def test_small_disks(self):
+        """A disk of any size is filled until it refuses, and drained to nothing, in any order,
+        while it has not a page more to give; nothing fails on the way."""
+        dice = random.Random(1)
+        for size in (2**17, 2**18, 2**19, 2**20, 3 * 2**20, 7 * 2**20):
+            self.path = self.path.with_name(f"store-{size}")
+            self.keys = KeyStore(Kind.DISK, self.path.with_name(f"keys-{size}"))
+            store = self.open()
+            self.limit_files(size)
+            for _ in range(5):
+                held = self.fill(store)
+                counts = self.result(store.counts())
+                self.assertLessEqual(counts.limit, max(size // 4, size - RESERVE))
+                self.assertEqual(bool(held), size > 2**17)
+                self.drain(store, held, dice)
+                counts = self.result(store.counts())
+                self.assertEqual((counts.incoming, counts.pooled), (0, 0))
+            self.lift()
+
+    def fill(self, store: Store) -> list[int]:
+        """Take in until it is full."""
+        ids: list[int] = []
+        refused: list[Failure] = []
+        while not refused:
+            taken = store.take_in(os.urandom(PACKET))
+            self.clock.advance(0)
+            _ = taken.addCallbacks(ids.append, refused.append)
+        self.assertIsInstance(refused[0].value, StoreFull)
+        return ids
+
+    def drain(self, store: Store, held: list[int], dice: random.Random) -> None:
+        """Unwrap and delete, in any order, in batches of any size."""
+        pooled: list[int] = []
+        dice.shuffle(held)
+        while held or pooled:
+            count = dice.randint(1, 16)
+            if held and dice.random() < 0.7:
+                batch, held = held[:count], held[count:]
+                made = Pooled(NODE, 1, bytes(PACKET))
+                steps = [Step(n, 1, os.urandom(16), made) for n in batch]
+                pooled += [n for n in self.result(store.unwrapped(steps)) if isinstance(n, int)]
+            else:
+                self.result(store.delete(pooled[:count]))
+                pooled = pooled[count:]
 
     def test_meta_page_lost(self):
         """When LMDB wants to be opened again after a failed write, it is."""

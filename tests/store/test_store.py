@@ -213,7 +213,7 @@ class FullTests(StoreCase):
         self.assertEqual(counts.incoming, len(ids))
         self.assertLess(counts.used, MAP * 0.85)
         self.assertGreater(counts.used, MAP * 0.6)
-        padding = store.barrier()
+        padding = store.barrier(PACKET)
         self.clock.advance(0)
         failure = self.failureResultOf(padding, StoreFull)
         self.assertIn("full", render(failure.value))
@@ -235,7 +235,7 @@ class FullTests(StoreCase):
             self.result(store.delete([record]))
         counts = self.result(store.counts())
         self.assertEqual((counts.incoming, counts.pooled), (0, 0))
-        self.result(store.barrier())
+        self.result(store.barrier(PACKET))
         self.result(store.take_in(bytes(PACKET)))
 
     def test_no_room_for_a_group(self):
