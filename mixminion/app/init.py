@@ -33,6 +33,8 @@ from mixminion.sphinx import suites
 
 KEY = 32  #: octets of an Ed25519 key, private or public
 DAY = 86_400
+EARLIER = 3600
+"""Seconds by which what is signed is valid before now: clocks that read it may be behind."""
 SIGNING_DAYS = 60
 DESCRIPTOR_DAYS = 30
 IDENTITY = b"identity-key"  #: the purpose of an identity key's file
@@ -139,9 +141,9 @@ def initialise(config: Config, passphrase: bytes | None, *, now: float) -> Initi
 
 
 def certify_signing_key(keys: ServerKeys, identity_private: bytes, *, now: float) -> None:
-    """A new signing key, valid from an hour ago for 60 days."""
+    """A new signing key, valid for 60 days."""
     signing_private, signing_public = sign.generate()
-    start, end = int(now) - 3600, int(now) + SIGNING_DAYS * DAY
+    start, end = int(now) - EARLIER, int(now) + SIGNING_DAYS * DAY
     document = certificate.certify(
         Role.SERVER, identity_private, signing_public, valid_after=start, valid_until=end
     )
@@ -166,7 +168,7 @@ def write_descriptor(
         nickname=server.nickname,
         start=start,
         published=int(now),
-        valid_after=int(now),
+        valid_after=int(now) - EARLIER,
         valid_until=int(now) + DESCRIPTOR_DAYS * DAY,
         addresses=incoming.addresses,
         protocols=PROTOCOLS,

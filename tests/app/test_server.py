@@ -227,7 +227,7 @@ class RunningTests(ServerCase):
             set(status),
             {
                 *("attention", "nickname", "configuration", "versions", "ready", "pids"),
-                *("protection", "authorities"),
+                *("protection", "authorities", "needs-restart"),
                 *("workers", "listeners", "directory", "signing-key", "key-periods"),
                 *("counters", "store", "key-store", "found", "packets", "links"),
             },
