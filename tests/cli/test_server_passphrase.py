@@ -210,7 +210,9 @@ class StartTests(PassphraseCase):
         private.write(path, b"\n")
         self.assert_refused(self.run_it("start"), 78, "its first line is empty")
         self.configure("")
-        self.assert_refused(self.run_it("start"), 78, "is protected by a passphrase", "passphrase in the configuration")
+        self.assert_refused(
+            self.run_it("start"), 78, "is protected by a passphrase", "with passphrase in the"
+        )
         self.assert_silent(self.said)
 
     def test_descriptor(self):
