@@ -12,7 +12,7 @@ from functools import lru_cache
 from mixminion.directory import documents
 from mixminion.directory.documents import Document, Key, Time
 from mixminion.directory.envelope import Envelope, PayloadType, Signature, Signer, key_id, sign
-from mixminion.directory.errors import BadSignature
+from mixminion.directory.errors import BadDocument, BadSignature, NewerDocument
 
 VERSION = 1
 LIMIT = 4096
@@ -57,9 +57,13 @@ def read(envelope: Envelope) -> KeyCertificate:
 
     :raises BadDocument: it is malformed.
     """
-    return documents.decode(
-        KeyCertificate, envelope.payload, name="key certificate", version=VERSION, limit=LIMIT
-    )
+    name = "key certificate"
+    try:
+        return documents.decode(
+            KeyCertificate, envelope.payload, name=name, version=VERSION, limit=LIMIT
+        )
+    except NewerDocument as error:  # one signature among others: what is under it may be read
+        raise BadDocument(document=name, problem="of a version that is not known") from error
 
 
 def signing_key(signature: Signature, role: Role, identity: bytes, now: float) -> bytes:
