@@ -25,14 +25,15 @@ CLOCKS = {
     "mixminion/cli/authority_init.py": "dates the first certificate; runs no reactor",
     "mixminion/cli/authority_certify.py": "dates the next certificate; runs no reactor",
     "mixminion/cli/waiting.py": "waits for another process; runs no reactor",
-    "mixminion/testing/network.py": "waits for processes; runs no reactor",
+    "mixminion/testing/commands.py": "waits for processes; runs no reactor",
+    "mixminion/testing/directories.py": "dates a directory; runs no reactor",
     "mixminion/testing/authorities.py": "reads receipts of processes; runs no reactor",
     "mixminion/testing/demo.py": "says how long it took; runs no reactor",
 }
 DICE = {
     "mixminion/crypto/rng.py": "the generator that everybody else is given",
     "mixminion/benchmarks/spool.py": "fills records",
-    "mixminion/testing/network.py": "tries ports",
+    "mixminion/testing/commands.py": "tries ports",
 }
 FOREIGN_CRYPTOGRAPHY = {  # words, at foreign borders only
     "mixminion/mail/compose.py": {"Content-MD5"},  # a header field of other people's mail

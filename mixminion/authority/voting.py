@@ -25,7 +25,7 @@ PERIODS = 3
 """Key periods that are voted for: the current one and two ahead."""
 WAIT = 3
 """Consensus intervals between a server's first listing and its first use: then every valid
-document has it."""
+document has it.  A network's first servers need not wait."""
 _REVEAL = b"mixminion shared random reveal"
 
 
@@ -78,7 +78,8 @@ class Voting:
             {} if previous is None else {each.identity: each for each in previous.consensus.servers}
         )
         wait = WAIT * settings.network.parameters().consensus_interval
-        begins = valid_after if previous is None else valid_after + wait
+        # Where nobody was listed there is nobody to tell the first ones from.
+        begins = valid_after + wait if before else valid_after
         figures = self._figures().fresh(self._clock.seconds(), settings.figures.expiry)
         listed = sorted(
             admitted(self._register.records.values(), settings, valid_after),

@@ -22,7 +22,8 @@ import lmdb
 from mixminion.benchmarks.relay import PADDING, Program, WrongCount, expect, make_packets
 from mixminion.benchmarks.sink import PACKET
 from mixminion.directory.parameters import Parameters
-from mixminion.testing.network import LocalNetwork, wait_until
+from mixminion.testing.commands import wait_until
+from mixminion.testing.network import LocalNetwork
 
 PACKETS = 6_000
 ROUNDS = 3

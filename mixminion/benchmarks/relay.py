@@ -18,7 +18,8 @@ from typing import Any
 from typing_extensions import override
 
 from mixminion.directory.parameters import Parameters
-from mixminion.testing.network import PYTHON, LocalNetwork, Mix, answers, wait_until
+from mixminion.testing.commands import PYTHON, answers, wait_until
+from mixminion.testing.network import LocalNetwork, Mix
 
 PACKETS = 12_000
 PADDING = 50  #: a padding frame after so many packets

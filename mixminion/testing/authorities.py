@@ -28,7 +28,7 @@ from mixminion.app.configuration import AUTHORITY_FILE
 from mixminion.control.client import ask
 from mixminion.directory.receipt import Receipt
 from mixminion.disk import lock, private
-from mixminion.testing.network import NetworkError, free_port, mixminion, wait_until
+from mixminion.testing.commands import NetworkError, free_port, mixminion, wait_until
 
 PREFIX = "/mixminion/2/"
 
@@ -73,6 +73,10 @@ class LocalAuthority:
     def run(self, command: str, *arguments: str | Path) -> str:
         """``mixminion authority ...`` for it; what it printed."""
         return mixminion("authority", command, *arguments, "--home", self.home)
+
+    def approve(self, name: str) -> None:
+        """Let a server in."""
+        self.ask("decide", name=name, decision="approved", exit=False, note="")
 
     def start(self) -> None:
         """Start it, and wait until it answers."""

@@ -1,8 +1,8 @@
 """``python -m mixminion.testing.demo``: a network on this machine carries your words.
 
-Makes a network in a temporary folder, sends the text in ``$MESSAGE`` with the ``mixminion``
-command through four of its mixes, and prints the mail as it arrived.  Everything is stopped
-and removed again.
+Makes a network in a temporary folder, lets its authorities agree on a directory, sends the text
+in ``$MESSAGE`` with the ``mixminion`` command through four of its mixes, and prints the mail as
+it arrived.  Everything is stopped and removed again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mixminion.testing.network import PYTHON, LocalNetwork, NetworkError, wait_until
+from mixminion.testing.commands import PYTHON, NetworkError, wait_until
+from mixminion.testing.directories import ByVote
+from mixminion.testing.network import LocalNetwork
 
 Say = Callable[[str], None]
 
@@ -34,9 +36,11 @@ def main() -> None:
         print(f"[{time.monotonic() - began:5.1f} s] {what}", flush=True)
 
     with tempfile.TemporaryDirectory(prefix="mixminion-demo-") as name:
-        network = LocalNetwork(Path(name) / "network")
+        folder = Path(name) / "network"
+        directory = ByVote(folder / "authorities")
+        network = LocalNetwork(folder, directory=directory)
         try:
-            show(network, text, say)
+            show(network, directory, text, say)
         except NetworkError as error:
             sys.exit(f"The demo failed: {error}")
         except KeyboardInterrupt:
@@ -46,16 +50,24 @@ def main() -> None:
             say("everything is stopped")
 
 
-def show(network: LocalNetwork, text: str, say: Say) -> None:
+def show(network: LocalNetwork, directory: ByVote, text: str, say: Say) -> None:
     """The whole demonstration."""
-    say(f"making {len(network.mixes)} mix servers, their keys and a signed directory")
+    voters = directory.authorities.all
+    say(f"making {len(voters)} directory authorities and {len(network.mixes)} mix servers")
     network.make()
+    directory.start()
+    for each in voters:
+        say(f"{each.nickname} listens on {each.host}:{each.port}, process {each.pid}")
     network.start_relay()
     say(f"an SMTP server listens on {network.relay}")
+    say("the authorities agree on a first directory, which lists nobody yet; one every 10 s")
     for mix in network.mixes:
         mix.start()
         role = "exit" if mix.exit else "mix"
         say(f"{mix.nickname} ({role}) listens on {mix.address}, process {mix.pid}")
+    say("the authorities dial the servers back, let them in, and vote on the next directory")
+    directory.complete(network.mixes)
+    say("every server has a directory that lists them all")
     say("delays are short (0.5 s on average) and there are no loops: this hides nothing")
     send(network, text, say)
     wait_until(network.mails, PATIENCE, "the mail did not arrive")

@@ -1,22 +1,19 @@
-"""A whole network on this machine: real processes, real TLS, a directory signed by hand.
+"""A whole network on this machine: real processes and real TLS.
 
-``python -m mixminion.testing.network FOLDER`` makes one and leaves it running; with
-``--stop`` it ends it.  Each mix has a home of its own under FOLDER and listens on
-127.1.0.1, 127.2.0.1, ..., so that paths take them for different networks; mail arrives at
-an SMTP server that writes each into a file of ``FOLDER/mail``.
+``python -m mixminion.testing.network FOLDER`` makes one, with directory authorities, and
+leaves it running; with ``--stop`` it ends it.  Each mix has a home of its own under FOLDER
+and listens on 127.1.0.1, 127.2.0.1, ..., so that paths take them for different networks; mail
+arrives at an SMTP server that writes each into a file of ``FOLDER/mail``.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import random
 import shlex
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,20 +21,21 @@ from typing import Any
 
 from mixminion.app.configuration import FILE
 from mixminion.control.client import ask
-from mixminion.crypto import sign
 from mixminion.directory.parameters import Parameters
 from mixminion.disk import lock, private
-from mixminion.testing.directory import SignedDirectory, sign_directory
+from mixminion.testing.commands import (
+    PYTHON,
+    NetworkError,
+    answers,
+    free_port,
+    mixminion,
+    wait_until,
+)
+from mixminion.testing.directories import ByHand, ByVote, Directory
 
 MIXES = 5
 EXITS = 2  #: how many of the mixes, counted from the last, hand mail over
-AUTHORITIES = 3
-PORTS = range(20_000, 32_000)  #: below those that systems give to outgoing connections
 DOMAIN = "mix.example.test"
-
-
-class NetworkError(Exception):
-    """A part of the network could not be made or started; the text says what it printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,8 @@ class Mix:
 
 
 class LocalNetwork:
-    """Mix servers, an SMTP server and a client's configuration, all under *folder*."""
+    """Mix servers, an SMTP server and a client's configuration, all under *folder*; the directory
+    is signed by hand, with *parameters*, or comes from *directory*."""
 
     def __init__(
         self,
@@ -104,6 +103,7 @@ class LocalNetwork:
         workers: int = 1,
         parameters: Parameters | None = None,
         exit_lines: Sequence[str] = (),
+        directory: Directory | None = None,
     ) -> None:
         """*exit_lines* go into the mail exits' section, after what ``server init`` wrote."""
         self.folder = folder.absolute()
@@ -111,48 +111,37 @@ class LocalNetwork:
         self.client_config = self.folder / "client" / "mixminion.conf"
         self._workers = workers
         self._exit_lines = exit_lines
-        self._parameters = parameters or Parameters.local_demo()
+        self.directory = directory or ByHand(parameters)
         port = free_port([f"127.{n}.0.1" for n in range(mixes + 1)])
         self.relay = f"127.0.0.1:{port}"
         self.mixes = [
             Mix(n, self.folder / f"mix{n}", port, exit=n > mixes - EXITS)
             for n in range(1, mixes + 1)
         ]
-        self._authorities = [sign.generate() for _ in range(AUTHORITIES)]
 
     # -- making it ---------------------------------------------------------------------------
 
     def make(self) -> None:
-        """Homes, keys, the signed directory, and the client's configuration."""
+        """Homes, keys and the client's configuration."""
         if self.folder.exists() and any(self.folder.iterdir()):
             raise NetworkError(
                 f"{self.folder} is not empty; name another folder, or stop what runs there "
                 f"(--stop) and remove it"
             )
         private.make_folder(self.folder)
+        self.directory.make()
         for mix in self.mixes:
             self._init(mix)
-        directory = sign_directory(
-            [mix.descriptor for mix in self.mixes],
-            [secret for secret, _ in self._authorities],
-            now=time.time(),
-            parameters=self._parameters,
-        )
-        self.publish(directory)
+        self.directory.add(self.mixes)
         private.make_folder(self.client_config.parent)
         private.write(self.client_config, self._client().encode())
-
-    def publish(self, directory: SignedDirectory) -> None:
-        """Give every mix the directory, before it starts."""
-        for mix in self.mixes:
-            directory.write(mix.home / "directory")
 
     def _init(self, mix: Mix) -> None:
         options: list[str | Path] = ["--home", mix.home, "--nickname", mix.nickname]
         options += ["--address", mix.address, "--listen", mix.address, "--test-network"]
         options += ["--workers", str(self._workers), "--store-limit", "512 MiB", "--exit-drop"]
-        for _, public in self._authorities:
-            options += ["--authority", public.hex()]
+        for line in self.directory.lines:
+            options += ["--authority", line]
         if mix.exit:
             options += ["--exit-smtp-relay", self.relay, "--exit-smtp-domain", DOMAIN]
         mixminion("server", "init", *options)
@@ -162,16 +151,18 @@ class LocalNetwork:
             private.write(mix.config, mix.config.read_text().replace(title, lines).encode())
 
     def _client(self) -> str:
-        authorities = ", ".join(public.hex() for _, public in self._authorities)
+        authorities = ",\n    ".join(self.directory.lines)
         sources = ", ".join(mix.address for mix in self.mixes)
         return f"[Client]\n\n[Directory]\nauthorities = {authorities}\nsources = {sources}\n"
 
     # -- running it --------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the SMTP server and every mix."""
+        """Start everything."""
+        self.directory.start()
         self.start_relay()
         self.start_mixes()
+        self.directory.complete(self.mixes)
 
     def start_mixes(self) -> None:
         """Start every mix."""
@@ -205,6 +196,7 @@ class LocalNetwork:
         for mix in self.mixes:
             if mix.pid is not None:
                 mix.stop()
+        self.directory.stop()
         self.stop_relay()
 
     def stop_relay(self) -> None:
@@ -231,59 +223,6 @@ class LocalNetwork:
         return sorted(path for path in (self.mail / "new").iterdir())
 
 
-PYTHON = [sys.executable, "-P"]
-
-
-def mixminion(*arguments: str | Path, text: str = "") -> str:
-    """Run ``mixminion`` in a process of its own; what it printed.
-
-    :raises NetworkError: it ended with another code than 0.
-    """
-    done = subprocess.run(
-        [*PYTHON, "-m", "mixminion", *map(str, arguments)],
-        input=text,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        command = shlex.join(["mixminion", *map(str, arguments)])
-        raise NetworkError(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return done.stdout + done.stderr
-
-
-def free_port(hosts: Sequence[str]) -> int:
-    """A port that is free on every one of *hosts*."""
-    for port in random.sample(PORTS, 100):
-        try:
-            for host in hosts:
-                with socket.socket() as trial:
-                    trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    trial.bind((host, port))
-        except OSError:
-            continue
-        return port
-    raise NetworkError("no port is free on all of " + ", ".join(hosts))
-
-
-def answers(address: str) -> bool:
-    """Whether something accepts connections there."""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=1.0).close()
-    except OSError:
-        return False
-    return True
-
-
-def wait_until(true: Any, seconds: float, complaint: str) -> None:
-    """Look again and again until *true* returns something true."""
-    end = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > end:
-            raise NetworkError(complaint)
-        time.sleep(0.05)
-
-
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(
@@ -296,7 +235,8 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.mixes < 4:
         parser.error("a path has four hops: a network needs four mixes or more")
-    network = LocalNetwork(chosen.folder, chosen.mixes)
+    directory = ByVote(chosen.folder / "authorities")
+    network = LocalNetwork(chosen.folder, chosen.mixes, directory=directory)
     try:
         if chosen.stop:
             network.stop()
@@ -306,11 +246,15 @@ def main() -> None:
     except NetworkError as error:
         sys.exit(str(error))
     command = f"mixminion --config {shlex.quote(str(network.client_config))}"
-    print(f"{len(network.mixes)} mixes run under {network.folder}.  Try:\n")
+    voters = directory.authorities.all
+    print(f"{len(voters)} authorities and {len(network.mixes)} mixes run under {network.folder}.")
+    print("The directory is made anew every ten seconds.  Try:\n")
     print(f"  {command} list-servers")
     print(f"  echo Hello | {command} send -t bob@example.test -s Greetings")
     print(f"  ls {shlex.quote(str(network.mail / 'new'))}      # where mail arrives")
-    print(f"  mixminion server status --home {shlex.quote(str(network.mixes[0].home))}\n")
+    print(f"  {command} directory show")
+    print(f"  mixminion server status --home {shlex.quote(str(network.mixes[0].home))}")
+    print(f"  mixminion authority status --home {shlex.quote(str(voters[0].home))}\n")
     print(f"Stop it with:  python -m mixminion.testing.network {chosen.folder} --stop")
 
 

@@ -36,7 +36,9 @@ from mixminion.sphinx import build
 from mixminion.sphinx import geometry as geometries
 from mixminion.sphinx.build import Hop
 from mixminion.testing.cases import SyncTestCase
-from mixminion.testing.network import LocalNetwork, free_port, wait_until
+from mixminion.testing.commands import free_port, wait_until
+from mixminion.testing.directories import ByHand
+from mixminion.testing.network import LocalNetwork
 from mixminion.testing.sender import Sender
 
 TWISTD = [sys.executable, "-P", "-c", "from twisted.scripts.twistd import run; run()"]
@@ -45,12 +47,15 @@ SECONDS = 30.0
 GEOMETRY = geometries.default()
 
 
+DIRECTORY = ByHand()
+
+
 @cache
 def template() -> LocalNetwork:
     """A network of one server that was never started, made once."""
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder)
-    network = LocalNetwork(folder / "network", mixes=1, workers=2)
+    network = LocalNetwork(folder / "network", mixes=1, workers=2, directory=DIRECTORY)
     network.make()
     return network
 

@@ -20,7 +20,8 @@ from mixminion.disk.lock import HomeLock
 from mixminion.net import listeners
 from mixminion.testing.authorities import LocalAuthorities, LocalAuthority
 from mixminion.testing.cases import SyncTestCase
-from mixminion.testing.network import LocalNetwork, NetworkError, wait_until
+from mixminion.testing.commands import NetworkError, wait_until
+from mixminion.testing.network import LocalNetwork
 from mixminion.util.hostport import HostPort
 
 SECONDS = 60.0

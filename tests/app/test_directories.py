@@ -18,7 +18,7 @@ from mixminion.directory.descriptor import Descriptor
 from mixminion.directory.receipt import State
 from mixminion.disk import lock
 from mixminion.testing.cases import SyncTestCase
-from mixminion.testing.network import free_port, wait_until
+from mixminion.testing.commands import free_port, wait_until
 from tests.app.authority import PARAMETERS, LocalAuthority
 from tests.app.kit import attention
 

@@ -12,7 +12,8 @@ from twisted.internet.threads import deferToThread
 
 from mixminion import api
 from mixminion.testing.cases import AsyncTestCase
-from mixminion.testing.network import LocalNetwork, Mix, NetworkError, wait_until
+from mixminion.testing.commands import NetworkError, wait_until
+from mixminion.testing.network import LocalNetwork, Mix
 
 TOGETHER = 50
 """Mails that the client sends at once."""

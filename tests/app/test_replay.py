@@ -8,7 +8,8 @@ from twisted.internet.threads import deferToThread
 
 from mixminion.benchmarks.parts import view_of
 from mixminion.testing.cases import AsyncTestCase
-from mixminion.testing.network import LocalNetwork, wait_until
+from mixminion.testing.commands import wait_until
+from mixminion.testing.network import LocalNetwork
 from tests.app import kit
 
 

@@ -21,8 +21,8 @@ from mixminion.net import listeners
 from mixminion.net.links import certify
 from mixminion.store.environment import check
 from mixminion.testing.cases import AsyncTestCase
+from mixminion.testing.commands import wait_until
 from mixminion.testing.directory import sign_directory
-from mixminion.testing.network import wait_until
 from mixminion.util.hostport import HostPort
 from tests.app import kit
 from tests.app.kit import Home, ServerCase

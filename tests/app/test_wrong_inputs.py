@@ -20,7 +20,7 @@ from mixminion.crypto import sign
 from mixminion.directory.parameters import Parameters
 from mixminion.disk import private
 from mixminion.testing.directory import sign_directory
-from tests.app.kit import Done, Home, ServerCase, template
+from tests.app.kit import DIRECTORY, Done, Home, ServerCase, template
 
 
 def run(*words: str, stdin: str = "") -> Done:
@@ -86,8 +86,7 @@ class ServerTests(ServerCase):
     def test_expired(self):
         """An expired directory: the server serves those who have it, too, and asks for help."""
         home = self.home()
-        authorities = [secret for secret, _ in template()._authorities]
-        sign_anew(home, *authorities, valid=1)
+        sign_anew(home, *DIRECTORY.secrets, valid=1)
         end = time.time() + 1.0
         self.start(home, "--nodaemon")
         self.wait(lambda: time.time() > end, "time stands still")

@@ -68,6 +68,12 @@ class VoteTests(AuthorityCase):
         self.assertEqual(found[identity("bob")], NOW + 3600 + 3 * 3600)
         self.assertEqual(self.vote(previous).previous, previous.digest)
 
+    def test_first_servers(self):
+        """Where the last consensus lists nobody, there is nobody to wait for."""
+        self.listed("alice", 1)
+        (found,) = self.vote(signed()).servers
+        self.assertEqual(found.usable_from, NOW + 3600)
+
     def test_flags(self):
         """No use of servers with insecure modes or without an address."""
         self.listed("alice", 1, insecure=("classical",))

@@ -13,7 +13,7 @@ from typing import Any
 
 from mixminion.disk import lock
 from mixminion.testing.cases import SyncTestCase
-from mixminion.testing.network import free_port
+from mixminion.testing.commands import free_port
 
 SECONDS = 60.0
 

@@ -20,7 +20,8 @@ from mixminion.payload import message
 from mixminion.sphinx import build
 from mixminion.sphinx.build import Hop
 from mixminion.testing.cases import AsyncTestCase, SyncTestCase
-from mixminion.testing.network import LocalNetwork, Mix, wait_until
+from mixminion.testing.commands import wait_until
+from mixminion.testing.network import LocalNetwork, Mix
 from tests.app import kit
 from tests.cli.test_main import run
 from tests.store.test_inspection import contents

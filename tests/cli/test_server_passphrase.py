@@ -20,8 +20,8 @@ from mixminion.directory.descriptor import Descriptor
 from mixminion.directory.parameters import Parameters
 from mixminion.disk import lock, private
 from mixminion.testing.cases import SyncTestCase
+from mixminion.testing.commands import free_port, wait_until
 from mixminion.testing.directory import sign_directory
-from mixminion.testing.network import free_port, wait_until
 
 SECONDS = 60.0
 WORDS = "correct horse"

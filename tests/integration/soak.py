@@ -26,7 +26,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
 from mixminion import api
-from mixminion.testing.network import LocalNetwork, Mix, wait_until
+from mixminion.testing.commands import wait_until
+from mixminion.testing.network import LocalNetwork, Mix
 
 RATE = 8.0
 """Mails a second."""

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from mixminion.testing.cases import SyncTestCase
-from mixminion.testing.network import LocalNetwork, wait_until
+from mixminion.testing.commands import wait_until
+from mixminion.testing.network import LocalNetwork
 from tests.integration.postfix import Postfix
 from tests.integration.test_postfix import mime_message
 

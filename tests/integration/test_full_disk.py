@@ -25,7 +25,8 @@ from mixminion.directory.consensus import Consensus
 from mixminion.directory.keydoc import KeyDocument
 from mixminion.directory.view import View
 from mixminion.testing.cases import AsyncTestCase
-from mixminion.testing.network import LocalNetwork, NetworkError
+from mixminion.testing.commands import NetworkError
+from mixminion.testing.network import LocalNetwork
 from tests.integration.crash.laboratory import EXIT
 from tests.integration.crash.load import Load
 

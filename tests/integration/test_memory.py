@@ -16,7 +16,7 @@ from twisted.internet.threads import deferToThread
 
 from mixminion.disk import private
 from mixminion.testing.cases import AsyncTestCase
-from mixminion.testing.network import mixminion
+from mixminion.testing.commands import mixminion
 from tests.app import kit
 from tests.app.kit import Home, ServerCase
 from tests.memory import Needles, identity_key, packet_keys, scan

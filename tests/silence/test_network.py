@@ -18,7 +18,7 @@ from mixminion import api
 from mixminion.interfaces import Refusal
 from mixminion.mmtp import ALPN
 from mixminion.testing.cases import AsyncTestCase
-from mixminion.testing.network import wait_until
+from mixminion.testing.commands import wait_until
 from tests.silence.world import GEOMETRY, ROOMS, World, clock, word
 
 HTTP = b"http/1.1"

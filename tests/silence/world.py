@@ -40,7 +40,8 @@ from mixminion.sphinx import build, surb
 from mixminion.sphinx import geometry as geometries
 from mixminion.sphinx.build import Hop
 from mixminion.sphinx.unwrap import Deliver, Relay
-from mixminion.testing.network import LocalNetwork, Mix, wait_until
+from mixminion.testing.commands import wait_until
+from mixminion.testing.network import LocalNetwork, Mix
 from mixminion.testing.sender import Sender
 from mixminion.testing.smtp import Received, Script, Sink, SinkSession
 from tests.silence.search import Secrets

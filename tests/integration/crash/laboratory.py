@@ -24,12 +24,11 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
-from typing_extensions import override
 
-from mixminion.directory.view import View
 from mixminion.disk import private
-from mixminion.testing.directory import SignedDirectory
-from mixminion.testing.network import LocalNetwork, Mix, NetworkError, wait_until
+from mixminion.testing.commands import NetworkError, wait_until
+from mixminion.testing.directories import ByHand
+from mixminion.testing.network import LocalNetwork, Mix
 from tests.integration.crash import steps
 from tests.integration.crash.disk import Disk
 from tests.integration.crash.load import Load
@@ -105,17 +104,6 @@ class Figures:
             yield self.why
 
 
-class _Network(LocalNetwork):
-    """A local network whose directory we keep."""
-
-    view: View
-
-    @override
-    def publish(self, directory: SignedDirectory) -> None:
-        self.view = directory.view()
-        super().publish(directory)
-
-
 class _Sender:
     """A sender's program, in one life after the other."""
 
@@ -169,13 +157,16 @@ class Laboratory:
         """Do it."""
         began = time.monotonic()
         self._folder.mkdir(parents=True, mode=0o700)
-        network = self._network = _Network(self._folder / "network", exit_lines=EXIT)
+        directory = ByHand()
+        network = self._network = LocalNetwork(
+            self._folder / "network", exit_lines=EXIT, directory=directory
+        )
         await deferToThread(network.make)
         self._senders = [_Sender(network, f"sender{n}") for n in (1, 2)] * self._plan.others
         self._disk = await deferToThread(
             Disk, network.folder, self._folder / "shadow", swallow=self._plan.swallow
         )
-        self._load = Load(self._reactor, network.view)
+        self._load = Load(self._reactor, directory.signed.view())
         with self._environment():
             try:
                 await deferToThread(network.start)
