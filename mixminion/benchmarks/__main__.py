@@ -27,6 +27,11 @@ ROOMS = {
     "directory": ("directory-10k-verify", "directory-10k-path", "directory-10k-memory"),
     "hourly": ("directory-10k-hourly",),
     "voting": ("directory-10k-tally",),
+    "register": (
+        "directory-10k-register",
+        "directory-10k-vote",
+        "directory-10k-authority-memory",
+    ),
 }
 """The modules here, and the names each measures."""
 
@@ -43,12 +48,12 @@ def machine() -> str:
 
 def table(rows: Iterable[Row]) -> str:
     """The rows for people."""
-    lines = [f"{'name':<26}{'value':>12}  {'unit':<12}{'bound':>12}{'ratio':>8}"]
+    lines = [f"{'name':<32}{'value':>12}  {'unit':<12}{'bound':>12}{'ratio':>8}"]
     for row in rows:
         bound = "" if row["bound"] is None else f"{row['bound']:.1f}"
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.3f}"
         lines.append(
-            f"{row['name']:<26}{row['value']:>12.1f}  {row['unit']:<12}{bound:>12}{ratio:>8}"
+            f"{row['name']:<32}{row['value']:>12.1f}  {row['unit']:<12}{bound:>12}{ratio:>8}"
         )
     return "\n".join(lines)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -75,6 +75,14 @@ def make(servers: int = large.SERVERS) -> tuple[list[Vote], dict[bytes, bytes]]:
             )
         votes.append(_vote(n, consensus, entries))
     return votes, descriptors
+
+
+def descriptors(servers: int = large.SERVERS) -> Iterator[bytes]:
+    """One of each server, in its envelope."""
+    consensus, _ = Consensus.open(large.make(servers).consensus)
+    signer = Signer.of(bytes(32))
+    for server in consensus.servers:
+        yield sign(PayloadType.DESCRIPTOR, _descriptor(server, NOW).encode(), [signer]).encode()
 
 
 def _vote(n: int, consensus: Consensus, entries: list[VotedServer]) -> Vote:
