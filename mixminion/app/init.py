@@ -26,7 +26,7 @@ from mixminion.directory.parts import Exit
 from mixminion.disk import private, sealed
 from mixminion.errors import OperatorError
 from mixminion.mix.batches import Made
-from mixminion.mix.config import IncomingSection, ServerSection
+from mixminion.mix.config import IncomingSection, OutgoingSection, ServerSection
 from mixminion.mix.periods import KeyPeriods
 from mixminion.net.links import certify
 from mixminion.sphinx import suites
@@ -180,6 +180,8 @@ def write_descriptor(
             Exit.described(exit.name, exit.describe())
             for exit in exits(config, None, SystemRandom()).values()
         ),
+        accepts=incoming.accept,
+        dials=config[OutgoingSection].dial,
         family=server.family or "",
         contact=server.contact or "",
         software=SOFTWARE,

@@ -218,6 +218,9 @@ class ServerService(Service):
             documents=self._directories.site(),
             storage_period=config[ServerSection].storage_period,
             publish=self._publish,
+            max_connections=config[IncomingSection].max_connections,
+            accepts=config[IncomingSection].accept,
+            dials=config[OutgoingSection].dial,
         )
         return MixServer(credentials, view, around, config[OutgoingSection].idle_timeout)
 

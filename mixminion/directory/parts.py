@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Annotated, Any, Self
 
 import msgspec
 from msgspec import Meta
+from typing_extensions import override
 
 from mixminion.directory import canonical
 from mixminion.directory.documents import Count, Part, Word
@@ -56,13 +58,36 @@ class Rule(Part, frozen=True, omit_defaults=False):
         if str(ip_network(self.network)) != self.network:
             raise ValueError("a network is not written in its canonical form")
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From ``allow NETWORK`` or ``deny NETWORK``; ValueError for anything else."""
+        word, _, network = text.partition(" ")
+        if word not in ("allow", "deny"):
+            raise ValueError("a rule begins with allow or deny")
+        return cls(allow=word == "allow", network=str(ip_network(network.strip())))
+
+    @override
+    def __str__(self) -> str:
+        return f"{'allow' if self.allow else 'deny'} {self.network}"
+
+    @property
+    def everybody(self) -> int:
+        """4 or 6 where it is about all addresses of that version, else 0."""
+        network = _network(self.network)
+        return 0 if network.prefixlen else network.version
+
     def covers(self, place: HostPort) -> bool:
         """Whether this rule is about *place*; one with a host name is in no network."""
-        network: IPv4Network | IPv6Network = ip_network(self.network)
-        return place.address is not None and place.address in network
+        return place.address is not None and place.address in _network(self.network)
 
 
-Rules = Annotated[tuple[Rule, ...], Meta(max_length=256)]
+@lru_cache(4096)
+def _network(text: str) -> IPv4Network | IPv6Network:
+    return ip_network(text)
+
+
+MOST_RULES = 256
+Rules = Annotated[tuple[Rule, ...], Meta(max_length=MOST_RULES)]
 """The first rule that covers an address decides; one that none covers is allowed."""
 
 

@@ -7,8 +7,12 @@ from pathlib import Path
 
 from mixminion.config import option, section, values
 from mixminion.config.secret import SecretSource
+from mixminion.config.values import Value
 from mixminion.directory.bootstrap import Authority, authority
+from mixminion.directory.parts import MOST_RULES, Rule
 from mixminion.util.hostport import HostPort
+
+rule: Value[Rule] = Value("allow or deny and a network, such as deny 192.0.2.0/24", Rule.parse)
 
 
 @section("Server")
@@ -106,15 +110,34 @@ class IncomingSection:
         values.list_of(values.host_port),
         doc="Addresses to publish: where other servers and senders reach this one.",
     )
+    accept: tuple[Rule, ...] = option(
+        values.list_of(rule),
+        default=(),
+        doc="""From whom connections are taken: rules such as allow 192.0.2.0/24 or deny
+        2001:db8::/32, of which the first about an address decides; other addresses are allowed.
+        Published, so that no path asks for a link that is refused; authorities have to reach the
+        server as well, or it is not listed.""",
+    )
     max_connections: int = option(
         values.integer(8, 65536), default=4096, doc="Connections served at one time."
     )
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """More rules than can be published."""
+        if len(self.accept) > MOST_RULES:
+            yield "accept", f"expected at most {MOST_RULES}"
 
 
 @section("Outgoing")
 class OutgoingSection:
     """How the server reaches others."""
 
+    dial: tuple[Rule, ...] = option(
+        values.list_of(rule),
+        default=(),
+        doc="""To which servers links are made: rules as in [Incoming] accept, about the addresses
+        that others publish.  Published, so that no path asks for another link.""",
+    )
     connect_timeout: float = option(
         values.within(values.duration, 1.0, 600.0),
         default="30 s",
@@ -125,6 +148,11 @@ class OutgoingSection:
         default="5 min",
         doc="A connection over which nothing was sent for so long is closed.",
     )
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """More rules than can be published."""
+        if len(self.dial) > MOST_RULES:
+            yield "dial", f"expected at most {MOST_RULES}"
 
 
 @section("Directory")

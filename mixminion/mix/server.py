@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from mixminion.counters import Counters
 from mixminion.directory.consensus import Server
+from mixminion.directory.parts import Rule, allowed
 from mixminion.directory.view import View
 from mixminion.errors import PeerError
 from mixminion.interfaces import Clock, IDelivery, Random, RecordStore
@@ -29,6 +30,7 @@ from mixminion.mixing.delays import fresh
 from mixminion.mmtp import ALPN
 from mixminion.mmtp.client import Link, LinkUser, connect
 from mixminion.mmtp.server import MMTPServerFactory
+from mixminion.net.admission import Admission
 from mixminion.net.alpn import link_factory
 from mixminion.net.links import LinkCredentials
 from mixminion.net.tls import client_tls, server_tls
@@ -78,6 +80,9 @@ class Surroundings:
     documents: IProtocolFactory  #: serves the directory, over HTTP on the same port
     storage_period: float | None = None  #: seconds; None for the key period
     publish: Publish = lambda made: None  #: gets new public keys
+    max_connections: int = 1024
+    accepts: Sequence[Rule] = ()  #: from whom connections are taken
+    dials: Sequence[Rule] = ()  #: to whom they are made
 
 
 class MixServer:
@@ -137,7 +142,7 @@ class MixServer:
             workers=around.workers,
             accepted=lambda now: self.network.periods.accepted(now),
             cap_ms=lambda now: self.network.delay_cap_ms(now),
-            knows=lambda node_id: self._next_hop(node_id) is not None,
+            knows=lambda node_id: bool(self._places(self._next_hop(node_id))),
             pool=self.pool,
             delivery=self.delivery,
             cache=cache,
@@ -157,7 +162,13 @@ class MixServer:
         protocols = {ALPN: self.sessions, HTTP: around.documents}
         tls = server_tls(self._credentials, list(protocols), around.clock)
         around.workers.start()
-        self._listening = around.listen(link_factory(tls, protocols, around.clock, around.counters))
+        admission = Admission(
+            total=around.max_connections,
+            wanted=lambda host: allowed(around.accepts, HostPort(host, 0)),
+        )
+        self._listening = around.listen(
+            link_factory(tls, protocols, around.clock, around.counters, admission)
+        )
         self._listening.startService()
 
     async def start(self) -> None:
@@ -248,6 +259,11 @@ class MixServer:
     def _next_hop(self, node_id: bytes) -> Server | None:
         return self.network.next_hop(node_id, self._around.clock.seconds())
 
+    def _places(self, server: Server | None) -> list[HostPort]:
+        """Where links to *server* may be made."""
+        places = () if server is None else server.addresses
+        return [place for place in places if allowed(self._around.dials, place)]
+
     def _offer(self, record_id: int, destination: bytes, due: float) -> None:
         """What leaves the pool joins its queue.  Exits' names are ASCII behind a prefix; a node
         id is a hash, and one that looked like that would harm its own server only."""
@@ -258,9 +274,10 @@ class MixServer:
 
     def _dial(self, node_id: bytes, user: LinkUser) -> Deferred[Link]:
         server = self._next_hop(node_id)
-        if server is None:
+        places = self._places(server)
+        if server is None or not places:
             return fail(UnknownServer())
-        address = server.addresses[self._around.random.below(len(server.addresses))]
+        address = places[self._around.random.below(len(places))]
         return connect(
             self._around.clock,
             self._around.connect(address),

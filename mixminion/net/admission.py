@@ -1,4 +1,4 @@
-"""How many connections are open, in all and from one address prefix.
+"""Who may connect, and how many connections are open, in all and from one address prefix.
 
 IPv4 is counted by single address, for neighbours in a /24 have nothing to do with each other
 and share no fate; IPv6 by /64, the least that one subscriber gets.
@@ -7,9 +7,10 @@ and share no fate; IPv6 by /64, the least that one subscriber gets.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from mixminion.net.errors import TooManyConnections
+from mixminion.net.errors import NotWanted, TooManyConnections
 
 Prefix = int | IPv4Address
 
@@ -28,11 +29,18 @@ def prefix_of(host: str | None) -> Prefix | None:
 
 
 class Admission:
-    """Counts open connections against a cap per prefix and one for all."""
+    """Counts open connections against a cap per prefix and one for all; *wanted* says of an
+    address whether anything is taken from it."""
 
-    def __init__(self, per_prefix: int = 64, total: int = 1024) -> None:
+    def __init__(
+        self,
+        per_prefix: int = 64,
+        total: int = 1024,
+        wanted: Callable[[str], bool] = lambda host: True,
+    ) -> None:
         self._per_prefix = per_prefix
         self._total = total
+        self._wanted = wanted
         self._open: Counter[Prefix] = Counter()
         self.count = 0  #: connections open now
 
@@ -40,6 +48,11 @@ class Admission:
     def crowded(self) -> bool:
         """Whether more than half of all connections are taken: deadlines become shorter."""
         return 2 * self.count > self._total
+
+    def check(self, host: str | None) -> None:
+        """:class:`NotWanted` where no connection from *host* is to be taken."""
+        if host is not None and not self._wanted(host):
+            raise NotWanted
 
     def enter(self, prefix: Prefix | None) -> None:
         """One connection more; :class:`TooManyConnections` leaves the counts as they were."""

@@ -163,6 +163,13 @@ class TooManyConnections(LinkRefused):
     sentence = "A connection was turned away: the {limit} limit of connections is reached."
 
 
+class NotWanted(LinkRefused):
+    """Somebody whom the configuration keeps away."""
+
+    code = "not-wanted"
+    sentence = "A connection was turned away: the server takes none from that address."
+
+
 class CannotListen(OperatorError):
     """A listener cannot have its address.  Fields: ``address``, ``problem``."""
 

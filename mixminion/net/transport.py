@@ -12,7 +12,7 @@ from typing_extensions import override
 from mixminion.counters import Counters
 from mixminion.interfaces import Clock
 from mixminion.net.admission import Admission, Prefix, prefix_of
-from mixminion.net.errors import TooManyConnections
+from mixminion.net.errors import LinkRefused
 from mixminion.net.refusals import report
 from mixminion.net.tls import ClientTLS, ServerTLS
 
@@ -53,7 +53,7 @@ class LinkClientFactory(TLSMemoryBIOFactory):
 class LinkServerFactory(TLSMemoryBIOFactory):
     """Runs *wrapped*'s protocols over TLS as the listening side, within *admission*.
 
-    A connection over a limit is closed before TLS begins."""
+    A connection that it turns away is closed before TLS begins."""
 
     protocol = LinkTransport
 
@@ -71,10 +71,12 @@ class LinkServerFactory(TLSMemoryBIOFactory):
 
     @override
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        prefix = prefix_of(getattr(addr, "host", None))
+        host = getattr(addr, "host", None)
+        prefix = prefix_of(host)
         try:
+            self._admission.check(host)
             self._admission.enter(prefix)
-        except TooManyConnections as error:
+        except LinkRefused as error:
             report(error, "listening", self._counters)
             return None
         protocol: Any = super().buildProtocol(addr)

@@ -2,7 +2,8 @@
 
 Two hops must be of different families and different networks (/16, for IPv6 /32), so that
 one operator or one provider does not see a packet twice; two that follow each other must
-link with each other; and a path whose hops' jurisdictions are all known is not all in one.
+link with each other; the first takes links from everybody; and a path whose hops' jurisdictions
+are all known is not all in one.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class Rule(StrEnum):
     FAMILY = "family"
     NETWORK = "network"
     LINK = "link"
+    ENTRY = "entry"
     JURISDICTION = "jurisdiction"
 
 
@@ -45,6 +47,8 @@ def breaches(path: Sequence[Server]) -> Iterator[Breach]:
     for i, (a, b) in enumerate(pairwise(path)):
         if not links(a, b):
             yield Breach(Rule.LINK, (i, i + 1))
+    if path and not open_to_all(path[0]):
+        yield Breach(Rule.ENTRY, (0,))
     places = {server.jurisdiction for server in path}
     if len(path) > 1 and len(places) == 1 and "" not in places:
         yield Breach(Rule.JURISDICTION, tuple(range(len(path))))
@@ -63,3 +67,13 @@ def links(a: Server, b: Server) -> bool:
     dials = not b.addresses or any(allowed(a.dials, place) for place in b.addresses)
     takes = not a.addresses or any(allowed(b.accepts, place) for place in a.addresses)
     return dials and takes
+
+
+def open_to_all(server: Server) -> bool:
+    """Whether senders anywhere may link to it: over IPv4 or IPv6, where it has an address."""
+    closed = {rule.everybody for rule in server.accepts if not rule.allow}
+    versions = {4, 6} - closed
+    return not server.addresses or any(
+        bool(versions) if place.address is None else place.address.version in versions
+        for place in server.addresses
+    )

@@ -29,6 +29,7 @@ _RULES = {
     Rule.FAMILY: "{names} are of one family: one operator sees the packet twice.",
     Rule.NETWORK: "{names} are in one network: one provider sees the packet twice.",
     Rule.LINK: "{names} say that they do not link with each other.",
+    Rule.ENTRY: "{names} does not take links from everybody: yours may be refused.",
     Rule.JURISDICTION: "{names} are all in one jurisdiction.",
 }
 
@@ -60,7 +61,7 @@ def of_breaches(path: Sequence[Server], broken: Iterable[Breach]) -> Iterable[De
     """Rules that the path does not keep."""
     for breach in broken:
         names = [path[hop].nickname for hop in breach.hops]
-        listed = ", ".join(names[:-1]) + " and " + names[-1]
+        listed = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
         yield Deviation(f"path-{breach.rule}", _RULES[breach.rule].format(names=listed))
 
 

@@ -170,7 +170,7 @@ class _Draft:
         return (
             self.borne(breach)
             or breach.rule is Rule.JURISDICTION
-            or (breach.rule is not Rule.LINK and breach.hops != ends)
+            or (breach.rule not in (Rule.LINK, Rule.ENTRY) and breach.hops != ends)
         )
 
 
@@ -239,7 +239,7 @@ def _search(draft: _Draft, bears: Callable[[Breach], bool]) -> tuple[Server, ...
         return all(
             bears(Breach(each.rule, tuple(first + i for i in each.hops)))
             for each in breaches(tail)
-            if each.rule is not Rule.JURISDICTION
+            if each.rule not in (Rule.ENTRY, Rule.JURISDICTION)  # of whole paths
         )
 
     return extend(())

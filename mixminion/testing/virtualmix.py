@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from mixminion.counters import Counters
 from mixminion.crypto import kdf, sign
 from mixminion.directory.descriptor import PROTOCOLS, Descriptor, PacketKey
-from mixminion.directory.parts import Exit
+from mixminion.directory.parts import Exit, Rule
 from mixminion.dirhttp.cache import DocumentCache
 from mixminion.dirhttp.fetch import Fetcher
 from mixminion.dirhttp.resource import resource
@@ -78,6 +78,8 @@ class VirtualMix:
         self.nickname = f"mix{number}"
         self.folder = network.folder / self.nickname
         self.exit = Collector()
+        self.accepts: Sequence[Rule] = ()
+        self.dials: Sequence[Rule] = ()
         self.counters = Counters()
         self.server: MixServer | None = None
         self.process: Process | None = None
@@ -113,6 +115,8 @@ class VirtualMix:
             valid_after=int(now),
             valid_until=int(now) + 30 * DAY,
             addresses=(HostPort(self.host, PORT),),
+            accepts=tuple(self.accepts),
+            dials=tuple(self.dials),
             protocols=PROTOCOLS,
             suites=suites.NAMES,
             packet_keys=tuple(
@@ -152,6 +156,8 @@ class VirtualMix:
             ),
             documents=QuietSite(resource(cache, clock), clock),
             publish=self.publish,
+            accepts=self.accepts,
+            dials=self.dials,
         )
         if cache.latest is None:
             at_once(cache.accept(network.directory.documents))

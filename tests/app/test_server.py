@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import stat
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from twisted.internet.threads import deferToThread
 
 from mixminion.app.init import ServerKeys
 from mixminion.crypto import sign
+from mixminion.directory.descriptor import Descriptor
 from mixminion.directory.parameters import Parameters
 from mixminion.disk import private
 from mixminion.disk.lock import HomeLock
@@ -268,6 +270,39 @@ class RunningTests(ServerCase):
         self.wait(lambda: not any(map(kit.alive, pids)), "a worker is left")
         listeners.bind(HostPort("127.1.0.1", home.port)).close()
         self.start(home, "--nodaemon")
+
+    def test_rules(self):
+        """From whom connections are taken: published, and refused before a single octet."""
+        home = self.home()
+        text = home.config.read_text()
+        rules = "deny 127.0.0.1/32, allow 127.0.0.0/8, deny 0.0.0.0/0"
+        home.config.write_text(text.replace("[Incoming]\n", f"[Incoming]\naccept = {rules}\n"))
+        self.start(home, "--nodaemon")
+        published = Descriptor.verify(private.read(home.folder / "descriptor"), time.time())
+        self.assertEqual(", ".join(map(str, published.accepts)), rules)
+        host, _, port = home.address.rpartition(":")
+        for source, answers in (("127.0.0.1", False), ("127.0.0.2", True)):
+            with socket.create_connection((host, int(port)), 10, (source, 0)) as connection:
+                connection.settimeout(1.0)
+                connection.sendall(b"\x16\x03\x01")  # how TLS begins
+                try:
+                    closed = connection.recv(1) == b""
+                except ConnectionResetError:
+                    closed = True
+                except TimeoutError:
+                    closed = False
+            self.assertEqual(not closed, answers)
+
+    def test_wrong_rules(self):
+        """Each is named, with its line."""
+        home = self.home()
+        text = home.config.read_text()
+        wrong = "[Incoming]\naccept = deny 127.0.0.1/8\n"
+        home.config.write_text(text.replace("[Incoming]\n", wrong) + "[Outgoing]\ndial = no\n")
+        done = home.twistd().done()
+        self.assertRefused(
+            done, 78, "[Incoming] accept: expected allow or deny and a network", "[Outgoing] dial"
+        )
 
     def test_signalled_together(self):
         """A signal for all its processes ends it in order: workers wait for the end of work."""

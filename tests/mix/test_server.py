@@ -11,6 +11,7 @@ from twisted.internet.protocol import Factory, Protocol
 from typing_extensions import override
 
 from mixminion.directory.parameters import Parameters
+from mixminion.directory.parts import Rule
 from mixminion.exits.record import encode
 from mixminion.interfaces import Message, Outcome, OutcomeKind, Refusal
 from mixminion.mix.server import STOPPING
@@ -139,6 +140,32 @@ class NetworkTests(SyncTestCase):
         self.network.send(first, [packet])
         self.clock.advance(10)
         self.assertEqual(first.counters["drop-unknown-next"], 1)
+
+    def test_a_link_that_a_server_does_not_make(self) -> None:
+        """It says so; who asks for it all the same has his packet dropped."""
+        first, second, third, last = self.network.mixes
+        first.dials = [Rule.parse("allow 127.3.0.0/16"), Rule.parse("deny 127.2.0.0/15")]
+        first.publish([])
+        self.network.start()
+        texts = [(second, b"away"), (third, b"through")]
+        packets = [self.network.packet([first, by, last], text) for by, text in texts]
+        self.network.send(first, packets)
+        self.clock.advance(60)
+        self.assertEqual(first.counters["drop-unknown-next"], 1)
+        self.assertEqual(self._texts(3), [b"through"])
+
+    def test_a_link_that_a_server_does_not_take(self) -> None:
+        """It is refused before TLS, and the others are served."""
+        first, second, third, last = self.network.mixes
+        last.accepts = [Rule.parse("deny 127.2.0.0/16")]
+        self.network.start()
+        texts = [(second, b"away"), (third, b"through")]
+        packets = [self.network.packet([first, by, last], text) for by, text in texts]
+        self.network.send(first, packets)
+        self.clock.advance(60)
+        self.assertEqual(self._texts(3), [b"through"])
+        self.assertGreater(last.counters["link-refused"], 0)
+        self.assertEqual(len(second.server.outgoing.waiting()), 1)
 
     def test_junk_is_answered_like_any_packet_and_counted(self) -> None:
         """A sender learns nothing from the answer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mixminion.net.admission import Admission, prefix_of
-from mixminion.net.errors import TooManyConnections
+from mixminion.net.errors import NotWanted, TooManyConnections
 from mixminion.testing.cases import SyncTestCase
 
 
@@ -44,6 +44,14 @@ class AdmissionTests(SyncTestCase):
         admission.leave(here)
         admission.enter(here)
         self.assertEqual(admission.count, 3)
+
+    def test_wanted(self) -> None:
+        """Who is not wanted is told apart by the address, and is not counted."""
+        admission = Admission(wanted=lambda host: not host.startswith("192.0.2."))
+        self.assertRaises(NotWanted, admission.check, "192.0.2.7")
+        admission.check("198.51.100.7")
+        admission.check(None)
+        self.assertEqual(admission.count, 0)
 
     def test_total(self) -> None:
         """All together have a cap; connections without a prefix count in it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mixminion.directory.parts import Rule as LinkRule
-from mixminion.paths.constraints import Breach, Rule, breaches, links, network
+from mixminion.paths.constraints import Breach, Rule, breaches, links, network, open_to_all
 from mixminion.testing.cases import SyncTestCase
 from mixminion.util.hostport import HostPort
 from tests.directory.network import server
@@ -82,3 +82,17 @@ class BreachTests(SyncTestCase):
         self.assertFalse(links(four, closed))
         self.assertTrue(links(both, closed))
         self.assertTrue(links(closed, four))
+
+    def test_entry(self):
+        """The first server takes links from everybody, over one version of IP at least."""
+        four, six = (LinkRule(allow=False, network=each) for each in ("0.0.0.0/0", "::/0"))
+        some = LinkRule(allow=False, network="198.51.100.0/24")
+        both = at("127.3.0.1", "2001:db8::1")
+        self.assertTrue(open_to_all(server("a", 1, accepts=(some, six))))
+        self.assertFalse(open_to_all(server("a", 1, accepts=(some, four))))
+        self.assertTrue(open_to_all(server("a", accepts=(four,), addresses=both)))
+        self.assertFalse(open_to_all(server("a", accepts=(four, six), addresses=both)))
+        bob = server("b", 2)
+        friends = server("a", 1, accepts=(LinkRule(allow=True, network="127.2.0.0/16"), four))
+        self.assertEqual(list(breaches([friends, bob])), [Breach(Rule.ENTRY, (0,))])
+        self.assertEqual(list(breaches([bob, friends])), [])

@@ -199,9 +199,27 @@ class RefusedTests(SyncTestCase):
         network = view([server(f"s{i}", i + 1, accepts=nobody) for i in range(4)])
         self.assertIn("link with each other", self.refused(NoPath, network))
 
+    def test_closed_entry(self):
+        """A server that takes links from few is no entry, and anything else."""
+        few = (
+            LinkRule(allow=True, network="127.0.0.0/8"),
+            LinkRule(allow=False, network="0.0.0.0/0"),
+        )
+        network = view([*plain(4), server("few", 9, accepts=few)])
+        found = [names(pick(network, seed=seed)) for seed in range(60)]
+        self.assertNotIn("few", [path[0] for path in found])
+        self.assertIn("few", [path[1] for path in found])
+
 
 class DeviationTests(SyncTestCase):
     """Paths that are made all the same, with a warning."""
+
+    def test_named_entry(self):
+        """A server that takes links from few, named as the first."""
+        few = (LinkRule(allow=False, network="0.0.0.0/0"),)
+        choice = pick(view([*plain(4), server("few", 9, accepts=few)]), "few,*3")
+        self.assertEqual(codes(choice), ["path-entry"])
+        self.assertIn("few does not take links from everybody", str(choice.warnings[0]))
 
     def test_named_family(self):
         """Two servers of one family that were both named."""
