@@ -72,12 +72,14 @@ class Delivery:
             opened = frame.parse(payload)
             if opened.kind is frame.Kind.COVER:
                 return COVER
-            if opened.kind is not frame.Kind.MESSAGE:
+            if opened.kind not in (frame.Kind.MESSAGE, frame.Kind.DEFLATED):
                 return WRONG_KIND
-            exit, recipients, content = message.parse(opened.content)
+            deflated = opened.content if opened.kind is frame.Kind.DEFLATED else None
+            octets = opened.content if deflated is None else message.expand(deflated)
+            exit, recipients, content = message.parse(octets)
         except BadPayload:
             return BAD_PAYLOAD
-        return self._accept(exit, recipients, content, None, due)
+        return self._accept(exit, recipients, content, None, due, deflated)
 
     def accept_reply(
         self, surb_id: bytes, exit: str, address: str, payload: bytes, due: float
@@ -92,6 +94,7 @@ class Delivery:
         content: bytes,
         surb_id: bytes | None,
         due: float,
+        deflated: bytes | None = None,
     ) -> Accepted | str:
         module = self._exits.get(exit)
         if module is None:
@@ -111,7 +114,7 @@ class Delivery:
         domain = module.domain or self._host_name
         message_id = f"<{self._random.octets(16).hex()}@{domain}>"
         stored = Message(exit, recipients, content, surb_id, message_id, int(due))
-        return Accepted(DESTINATION + exit.encode(), record.encode(stored))
+        return Accepted(DESTINATION + exit.encode(), record.encode(stored, deflated))
 
     # -- after the pool --------------------------------------------------------------------
 

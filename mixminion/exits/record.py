@@ -1,7 +1,8 @@
 """A message as it is stored between its release and the end of its hand-over.
 
 ``version 01 | reply 1 | date 8 | SURB id 16 | length 1, Message-ID | length 1, exit name |
-count 1 | (length 2, recipient)* | content``; without a reply the SURB id is zeros.  See
+count 1 | (length 2, recipient)* | content``; without a reply the SURB id is zeros.  In version 02
+the content is as it came, deflated, so that a record is never larger than its packet.  See
 ``doc/spec/exits.rst``.
 """
 
@@ -11,8 +12,11 @@ import struct
 
 from mixminion.errors import Fault
 from mixminion.interfaces import Message
+from mixminion.payload import message as messages
+from mixminion.payload.errors import BadPayload
 
 VERSION = 1
+DEFLATED = 2
 
 _HEAD = struct.Struct(">BBQ16s")
 _NO_SURB = bytes(16)
@@ -25,22 +29,23 @@ class BadRecord(Fault):
     sentence = "A stored message cannot be read; please report it."
 
 
-def encode(message: Message) -> bytes:
-    """The record of *message*."""
+def encode(message: Message, deflated: bytes | None = None) -> bytes:
+    """The record of *message*, with what came as *deflated* instead of its content."""
     reply = message.surb_id is not None
-    parts = [_HEAD.pack(VERSION, reply, message.date, message.surb_id or _NO_SURB)]
+    version = VERSION if deflated is None else DEFLATED
+    parts = [_HEAD.pack(version, reply, message.date, message.surb_id or _NO_SURB)]
     for text in (message.message_id, message.exit):
         parts.append(_sized(text, 1))
     parts.append(len(message.recipients).to_bytes(1))
     parts += [_sized(recipient, 2) for recipient in message.recipients]
-    return b"".join([*parts, message.content])
+    return b"".join([*parts, message.content if deflated is None else deflated])
 
 
 def decode(record: bytes) -> Message:
     """The message of a record; raises :class:`BadRecord`."""
     try:
         version, reply, date, surb_id = _HEAD.unpack_from(record)
-        if version != VERSION or reply > 1:
+        if version not in (VERSION, DEFLATED) or reply > 1:
             raise BadRecord
         message_id, at = _text(record, _HEAD.size, 1)
         exit, at = _text(record, at, 1)
@@ -49,11 +54,12 @@ def decode(record: bytes) -> Message:
         for _ in range(count):
             recipient, at = _text(record, at, 2)
             recipients.append(recipient)
-    except (struct.error, IndexError, UnicodeDecodeError):
+        content = record[at:]
+        if version == DEFLATED:
+            _, _, content = messages.parse(messages.expand(content))
+    except (struct.error, IndexError, UnicodeDecodeError, BadPayload):
         raise BadRecord from None
-    return Message(
-        exit, tuple(recipients), record[at:], surb_id if reply else None, message_id, date
-    )
+    return Message(exit, tuple(recipients), content, surb_id if reply else None, message_id, date)
 
 
 def _sized(text: str, octets: int) -> bytes:

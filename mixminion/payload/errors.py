@@ -17,6 +17,10 @@ class Problem(StrEnum):
     LENGTH = "length"  #: the content runs past its place
     EXIT = "exit"  #: not an exit name
     RECIPIENT = "recipient"  #: not a recipient
+    CODING = "coding"  #: an unknown coding of fragments
+    BLOCK = "block"  #: a fragment of a block that its message does not have
+    SIZE = "size"  #: it says that it expands to more than it may
+    DEFLATE = "deflate"  #: it does not expand, or not to what it says
 
 
 class BadPayload(PeerError):

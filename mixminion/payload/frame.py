@@ -23,6 +23,7 @@ class Kind(IntEnum):
     COVER = 3
     CROSSOVER = 4
     REPLY = 5
+    DEFLATED = 6
 
 
 _KINDS = frozenset(Kind)

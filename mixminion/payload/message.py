@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mixminion.interfaces import Random
-from mixminion.payload import frame
+from mixminion.payload import deflate, frame
 from mixminion.payload.errors import BadPayload, Problem, TooLarge
 from mixminion.sphinx.geometry import Geometry
 from mixminion.sphinx.text import is_address, is_exit_name
@@ -68,17 +68,29 @@ class _Reader:
 
 
 def capacity(geometry: Geometry, exit: str, recipients: Sequence[str]) -> int:
-    """The most octets of content that one packet carries to them; below zero when the
-    recipients alone are too many."""
+    """The most octets of content that one packet carries to them as they are; below zero when
+    the recipients alone are too many."""
     return geometry.body - frame.HEAD - len(_envelope(exit, recipients))
 
 
 def to_body(
     geometry: Geometry, exit: str, recipients: Sequence[str], content: bytes, random: Random
 ) -> bytes:
-    """A body for :func:`mixminion.sphinx.build.forward`; TooLarge with the sizes."""
+    """A body for :func:`mixminion.sphinx.build.forward`, deflated if it takes that to fit;
+    TooLarge with the sizes."""
     octets = encode(exit, recipients, content)
-    if len(octets) > geometry.body - frame.HEAD:
-        limit = max(0, geometry.body - frame.HEAD - len(octets) + len(content))
-        raise TooLarge(size=len(content), limit=limit)
-    return frame.encode(frame.Kind.MESSAGE, octets, geometry.body, random)
+    room = geometry.body - frame.HEAD
+    if len(octets) <= room:
+        return frame.encode(frame.Kind.MESSAGE, octets, geometry.body, random)
+    if len(octets) <= deflate.RATIO * room:
+        size = deflate.deflated_size([octets], len(octets))
+        if size is not None and size <= room:
+            packed = b"".join(deflate.deflate([octets], len(octets)))
+            return frame.encode(frame.Kind.DEFLATED, packed, geometry.body, random)
+    raise TooLarge(size=len(content), limit=max(0, room - len(octets) + len(content)))
+
+
+def expand(packed: bytes) -> bytes:
+    """The octets of a message from the content of a deflated frame; BadPayload when it is none."""
+    limit = deflate.RATIO * len(packed)
+    return b"".join(deflate.inflate([packed], len(packed), limit))

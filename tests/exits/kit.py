@@ -96,6 +96,7 @@ class ScriptedExit:
         self.act = act
         self.seen: list[Message] = []
         self.refusal: str | None = None
+        self.checked: Callable[[bytes], object] = lambda content: None
         self.started = 0
         self.stopped = 0
 
@@ -103,6 +104,7 @@ class ScriptedExit:
         return {"module": "test", "max-message": 1}
 
     def check(self, recipients: Sequence[str], content: bytes, reply: bool) -> str | None:
+        self.checked(content)
         return self.refusal
 
     def start(self) -> Deferred[None]:

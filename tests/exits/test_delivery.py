@@ -11,7 +11,7 @@ from mixminion.crypto.rng import SeededRandom
 from mixminion.exits import delivery, record
 from mixminion.exits.lane import LONGEST_ATTEMPT, LONGEST_STOP, SWEEP
 from mixminion.interfaces import Accepted, IDelivery, IExit, Message, Outcome, OutcomeKind
-from mixminion.payload import frame, message
+from mixminion.payload import deflate, frame, message
 from mixminion.testing.cases import SyncTestCase
 from mixminion.testing.clock import HeapClock
 from tests.exits import kit
@@ -78,6 +78,19 @@ class AcceptTests(DeliveryCase):
         )
         self.assertEqual(stored, expected)
 
+    def test_deflated(self) -> None:
+        """A message that was compressed is checked as it is, and stored as it came."""
+        octets = message.encode("test", ["bob@x.test"], b"hello " * 90)
+        packed = b"".join(deflate.deflate([octets], len(octets)))
+        payload = self.body(frame.Kind.DEFLATED, packed)
+        checked: list[bytes] = []
+        self.exit.checked = checked.append
+        accepted = self.delivery.accept(payload, 0.0)
+        assert isinstance(accepted, Accepted)
+        self.assertEqual(checked, [b"hello " * 90])
+        self.assertEqual(record.decode(accepted.record).content, b"hello " * 90)
+        self.assertTrue(accepted.record.endswith(packed))
+
     def test_date_is_the_release(self) -> None:
         """The date is when the message leaves, whenever it arrived."""
         accepted = self.delivery.accept(self.payload(), 1_900_000_000.9)
@@ -102,6 +115,8 @@ class AcceptTests(DeliveryCase):
             (self.body(frame.Kind.CROSSOVER, b""), "wrong-kind"),
             (self.body(frame.Kind.REPLY, b""), "wrong-kind"),
             (self.body(frame.Kind.MESSAGE, b""), "bad-payload"),
+            (self.body(frame.Kind.DEFLATED, b""), "bad-payload"),
+            (self.body(frame.Kind.DEFLATED, bytes(5)), "bad-payload"),
             (b"", "bad-payload"),
             (b"\xff" * 2000, "bad-payload"),
             (self.payload(exit="other"), "unknown-exit"),

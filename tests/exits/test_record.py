@@ -1,10 +1,14 @@
 """Stored records: versioned, and read back as they were written."""
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixminion.exits import record
 from mixminion.interfaces import Message
+from mixminion.payload import deflate
+from mixminion.payload import message as messages
 from mixminion.testing.cases import SyncTestCase
 
 MESSAGES = st.builds(
@@ -35,6 +39,17 @@ class RecordTests(SyncTestCase):
                 b"\x04smtp\x02\x00\x08a@x.test\x00\x02\xc3\xa4content"
             ).hex(" ", 1),
         )
+
+    def test_deflated(self) -> None:
+        """A message that came compressed stays so in its record, and comes back as it was."""
+        long = replace(MESSAGE, content=b"line after line\r\n" * 50)
+        octets = messages.encode(long.exit, long.recipients, long.content)
+        packed = b"".join(deflate.deflate([octets], len(octets)))
+        stored = record.encode(long, packed)
+        self.assertLess(len(stored), 200)
+        self.assertEqual(record.decode(stored), long)
+        for damaged in (stored[:-1], stored + b"\0", stored.replace(packed, octets)):
+            self.assertRaises(record.BadRecord, record.decode, damaged)
 
     def test_damage(self) -> None:
         """A cut record, another version or a wrong flag is a fault of ours, said as one."""

@@ -20,7 +20,8 @@ from mixminion.mail import fields
 from mixminion.mmtp import receiving, sending
 from mixminion.net import certificates
 from mixminion.paths import language
-from mixminion.payload import message
+from mixminion.payload import deflate, message
+from mixminion.payload.fragments import Whole
 from mixminion.sphinx import slots
 from mixminion.store import pages
 from mixminion.store.keyring import Keyring
@@ -79,6 +80,13 @@ PLANTS = (
     Plant("slot", slots, "_parse_reply", lambda delay, slot: fail_if(slot[23] > 0xF0)),
     Plant("sealed-x25519", slots, "_parse_reply", lambda delay, slot: fail_if(slot[23] > 200)),
     Plant("message", message, "is_address", lambda octets: fail_if(len(octets) == 256)),
+    Plant("fragment", Whole, "data", lambda self, block: fail_if(block > 9 and self.coding)),
+    Plant(
+        "deflated",
+        deflate.Inflater,
+        "finish",
+        lambda self: fail_if(self._expander.eof and self._left == 1),
+    ),
     Plant(
         "record", record, "_text", lambda octets, at, n: 1 // (n == 1 or at < 256), "ZeroDivision"
     ),

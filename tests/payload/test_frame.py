@@ -20,7 +20,7 @@ class FrameTests(SyncTestCase):
         """The header of payload.rst, written out; the rest is random."""
         a, b = (frame.encode(Kind.MESSAGE, b"abc", 40, self.random) for _ in range(2))
         self.assertEqual((len(a), a[:11]), (40, b"\1\1\0\0\0\0\0\3abc"))
-        self.assertEqual([kind.value for kind in Kind], [1, 2, 3, 4, 5])
+        self.assertEqual([kind.value for kind in Kind], [1, 2, 3, 4, 5, 6])
         self.assertNotEqual(a[11:], b[11:])
 
     @settings(max_examples=100, deadline=None)
@@ -42,7 +42,7 @@ class FrameTests(SyncTestCase):
             "02090001ffffffff": Problem.VERSION,
             "00010000 00000000": Problem.VERSION,
             "01000001ffffffff": Problem.KIND,
-            "01060000 00000000": Problem.KIND,
+            "01070000 00000000": Problem.KIND,
             "01010001ffffffff": Problem.ZEROS,
             "01010100 00000000": Problem.ZEROS,
             "01010000 00000001": Problem.LENGTH,

@@ -28,6 +28,7 @@ from mixminion.interfaces import Message
 from mixminion.mix import batches
 from mixminion.mix.config import SECTIONS
 from mixminion.mix.keys import DamagedKey, PacketKeys
+from mixminion.payload import deflate, message
 from mixminion.sphinx.unwrap import Deliver, Relay, Reply
 from mixminion.testing.clock import HeapClock
 from tests.exits import kit
@@ -263,11 +264,15 @@ def _batches() -> Subject:
 
 def _records() -> Subject:
     """A stored message."""
+    text = b"a line, and " * 50
+    inside = message.encode("drop", (), text)
+    packed = b"".join(deflate.deflate([inside], len(inside)))
     names = ("bob@example.org", "ö@example.org")
     corpus = [
         record.encode(Message("smtp", names, b"Hello", None, "<1@mix.example>", 1_800_000_000)),
         record.encode(Message("mbox", names[1:], bytes(90), bytes(16), "<2@x>", 0)),
         record.encode(Message("drop", (), b"", None, "", 2**64 - 1)),
+        record.encode(Message("drop", (), text, None, "<3@x>", 1), packed),
     ]
 
     def run(octets: bytes) -> object:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mixminion.crypto.rng import SeededRandom
-from mixminion.payload import cover, frame, message, reply
+from mixminion.payload import cover, deflate, erasure, frame, message, reply
 from mixminion.payload.errors import BadPayload
+from mixminion.payload.fragments import Coding, Fragment, Whole
 from mixminion.sphinx import build, crossover, header, payload, slots, suites, surb
 from mixminion.sphinx.errors import BadSurb, Dropped
 from mixminion.sphinx.geometry import AD, MAC, Geometry
@@ -182,6 +183,48 @@ def _messages() -> Subject:
     return Subject(run, corpus)
 
 
+def _fragments() -> Subject:
+    """Fragments, and what a message that its fragments describe has for layout."""
+    corpus = [
+        Fragment(Whole(bytes(16), coding, size, 256), block, index, bytes(256)).encode()
+        for coding, size, block, index in (
+            (Coding.PLAIN, 1, 0, 0),
+            (Coding.DEFLATED, 300, 0, 255),
+            (Coding.PLAIN, 2**32 - 1, 65_535, 64),
+            (Coding.PLAIN, 65 * 256, 1, 32),
+        )
+    ]
+
+    def run(octets: bytes) -> object:
+        found = Fragment.parse(octets)
+        whole = found.whole
+        assert found.encode() == octets
+        assert 0 < whole.data(found.block) <= erasure.MOST_DATA
+        assert whole.start(found.block) + whole.length(found.block) <= whole.size
+        return whole.coding, min(whole.blocks, 3)
+
+    return Subject(run, corpus)
+
+
+def _deflated() -> Subject:
+    """Compressed messages, whole and in pieces; never more than they may expand to."""
+    texts = (b"", b"abc", b"line after line\r\n" * 200, bytes(range(256)) * 9, bytes(3000))
+    corpus = [b"".join(deflate.deflate([text], len(text))) for text in texts]
+
+    def run(octets: bytes) -> object:
+        pieces = [octets[at : at + 100] for at in range(0, len(octets), 100)]
+        made = 0
+        try:
+            for each in deflate.inflate(pieces, len(octets), 20_000):
+                made += len(each)
+        finally:
+            assert made <= min(20_000, deflate.RATIO * len(octets))
+        assert made == int.from_bytes(octets[:4]) == len(message.expand(octets))
+        return min(made, 3)
+
+    return Subject(run, corpus)
+
+
 def _replies() -> Subject:
     """A sealed reply as it reaches its owner, as sent and with every layer in order."""
     geometry = X25519
@@ -221,5 +264,7 @@ TARGETS = [
     Target("crossover", _crossovers, longest=X25519.body),
     Target("frame", _frames, (BadPayload,), longest=128),
     Target("message", _messages, (BadPayload,), longest=2048),
+    Target("fragment", _fragments, (BadPayload,), longest=512),
+    Target("deflated", _deflated, (BadPayload,), longest=1024),
     Target("reply", _replies, longest=X25519.payload + 8),
 ]

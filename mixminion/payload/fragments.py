@@ -1,0 +1,121 @@
+"""Fragments: a message that does not fit one packet, in pieces of which some may be lost.
+
+The coded message is cut into pieces of one length, these are dealt out to blocks of at most 64,
+and each block gets repair pieces (:mod:`mixminion.payload.erasure`).  See doc/spec/payload.rst.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Self
+
+from mixminion.payload import frame
+from mixminion.payload.erasure import MOST_DATA, MOST_PIECES
+from mixminion.payload.errors import BadPayload, Problem
+from mixminion.sphinx.geometry import Geometry
+
+ID = 16
+
+_HEAD = struct.Struct(f">{ID}sBLHB")
+HEAD = _HEAD.size
+
+LEAST_PIECE = 256
+"""Octets: with less, a message could have more blocks than memory for them."""
+
+
+class Coding(IntEnum):
+    """What the pieces put together are."""
+
+    PLAIN = 0  #: a message
+    DEFLATED = 1  #: a message, as :mod:`mixminion.payload.deflate` makes it
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What all fragments of one message say of it; others are of another message.
+
+    ``size`` is octets of the coded message, ``piece`` of a piece.
+    """
+
+    id: bytes
+    coding: Coding
+    size: int
+    piece: int
+
+    @property
+    def pieces(self) -> int:
+        """Pieces of data in all."""
+        return -(-self.size // self.piece)
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks they are dealt out to."""
+        return -(-self.pieces // MOST_DATA)
+
+    def data(self, block: int) -> int:
+        """Pieces of data in a block: equally many, the first ones have one more."""
+        least, more = divmod(self.pieces, self.blocks)
+        return least + (block < more)
+
+    def start(self, block: int) -> int:
+        """The place in the coded message at which a block begins, in octets."""
+        least, more = divmod(self.pieces, self.blocks)
+        return (block * least + min(block, more)) * self.piece
+
+    def length(self, block: int) -> int:
+        """Octets of the coded message that a block holds."""
+        return min(self.data(block) * self.piece, self.size - self.start(block))
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """One piece of *block*, by its number there; from ``whole.data(block)`` on it is for repair."""
+
+    whole: Whole
+    block: int
+    index: int
+    octets: bytes
+
+    def encode(self) -> bytes:
+        """The content of a fragment frame."""
+        whole = self.whole
+        head = _HEAD.pack(whole.id, whole.coding, whole.size, self.block, self.index)
+        return head + self.octets
+
+    @classmethod
+    def parse(cls, content: bytes) -> Self:
+        """From the content of a fragment frame; BadPayload when it is none."""
+        if len(content) < HEAD + LEAST_PIECE:
+            raise BadPayload(Problem.SHORT)
+        id, coding, size, block, index = _HEAD.unpack_from(content)
+        if coding > max(Coding):
+            raise BadPayload(Problem.CODING)
+        whole = Whole(id, Coding(coding), size, len(content) - HEAD)
+        if block >= whole.blocks:
+            raise BadPayload(Problem.BLOCK)
+        return cls(whole, block, index, content[HEAD:])
+
+
+def piece_length(geometry: Geometry) -> int:
+    """The most octets of a piece that one packet carries."""
+    return geometry.body - frame.HEAD - HEAD
+
+
+def enough(data: int) -> int:
+    """How many pieces a block of *data* is sent as, so that when one packet in ten is lost
+    too few arrive of a large block once in a million times, of a small one in a few hundred."""
+    return data + -(-35 * data // 100) + 1
+
+
+def number_of_packets(size: int, piece: int, copies: int = 1) -> int:
+    """Packets for a coded message of *size* octets."""
+    whole = Whole(bytes(ID), Coding.PLAIN, size, piece)
+    return copies * sum(enough(whole.data(block)) for block in range(whole.blocks))
+
+
+def numbers(data: int, copies: int = 1) -> list[int]:
+    """The numbers of the pieces that are sent of a block of *data*; with more than one copy there
+    are as many pieces more, or the same again where there are no more."""
+    return [number % MOST_PIECES for number in range(copies * enough(data))]
