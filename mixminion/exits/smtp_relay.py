@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import ConnectionRefusedError, DNSLookupError, TimeoutError
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 
-from mixminion.exits.smtp_session import Envelope, Session, Timeouts, Unreachable
+from mixminion.exits import answers
+from mixminion.exits.smtp_session import Envelope, Manner, Session, Unreachable
+from mixminion.interfaces import Clock, Outcome
 from mixminion.mail.errors import EightBit
-from mixminion.util.hostport import HostPort
 
 GRACE = 10.0
 """Seconds that a stop leaves to mails under way."""
@@ -29,26 +29,14 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
 class Relay:
     """Sends mails; as many sessions at once as mails are given to it at once.
 
-    A session that is idle takes the next mail.  *tls* makes the client's side of STARTTLS;
-    None never starts it; *tls_required* sends nothing in the clear.
+    A session that is idle takes the next mail.  *endpoint* begins with TLS by itself when
+    *manner* says so.
     """
 
-    def __init__(
-        self,
-        reactor: Any,
-        server: HostPort,
-        *,
-        hello: str,
-        tls: IOpenSSLClientConnectionCreator | None,
-        tls_required: bool,
-        timeouts: Timeouts,
-    ) -> None:
-        self._reactor = reactor
-        self._server = server
-        self._hello = hello
-        self._tls = tls
-        self._tls_required = tls_required
-        self._timeouts = timeouts
+    def __init__(self, clock: Clock, endpoint: IStreamClientEndpoint, manner: Manner) -> None:
+        self._clock = clock
+        self._endpoint = endpoint
+        self._manner = manner
         self._opening: dict[Session, Deferred[None]] = {}
         self._connecting: set[Deferred[Any]] = set()
         self._sessions: set[Session] = set()
@@ -56,8 +44,8 @@ class Relay:
         self._under_way = 0
         self._stopping: list[Deferred[None]] | None = None
 
-    async def send(self, envelope: Envelope) -> Mapping[str, int]:
-        """The server's code for each recipient.
+    async def send(self, envelope: Envelope) -> Mapping[str, Outcome]:
+        """The server's answer for each recipient.
 
         :raises EightBit: the server takes 7-bit mail only and this one cannot be made so.
         :raises Unreachable: there was no complete answer.
@@ -66,7 +54,8 @@ class Relay:
             raise Unreachable("stopping")
         self._under_way += 1
         try:
-            return await self._send(envelope)
+            codes = await self._send(envelope)
+            return {name: answers.of_code(code) for name, code in codes.items()}
         finally:
             self._under_way -= 1
             self._check_stopped()
@@ -90,21 +79,10 @@ class Relay:
         return await result
 
     async def _open(self) -> Session:
-        session = Session(
-            self._reactor,
-            self._hello,
-            self._tls,
-            self._tls_required,
-            self._timeouts,
-            self._is_idle,
-            self._is_closed,
-        )
+        session = Session(self._clock, self._manner, self._is_idle, self._is_closed)
         opened: Deferred[None] = Deferred()
         self._opening[session] = opened
-        endpoint = HostnameEndpoint(
-            self._reactor, self._server.host, self._server.port, timeout=self._timeouts.connect
-        )
-        connecting = endpoint.connect(Factory.forProtocol(lambda: session))
+        connecting = self._endpoint.connect(Factory.forProtocol(lambda: session))
         self._connecting.add(connecting)
         try:
             await connecting
@@ -154,7 +132,7 @@ class Relay:
             return
         stopped: Deferred[None] = Deferred()
         self._stopping.append(stopped)
-        limit = self._reactor.callLater(GRACE, self._abort)
+        limit = self._clock.callLater(GRACE, self._abort)
         await stopped
         if limit.active():
             limit.cancel()

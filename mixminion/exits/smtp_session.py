@@ -3,8 +3,10 @@
 Twisted's ESMTP client speaks the protocol; what it gets wrong or says too loudly is set
 right here.  It stuffs dots chunk by chunk, so a message is encoded whole before it gets it
 (:mod:`mixminion.mail.data`).  It takes what a server sent before STARTTLS for answers under
-TLS.  Its exceptions quote addresses and the server's texts, so none leaves this module: a
-mail ends with a code for each recipient, or with :class:`Unreachable` and a fixed word.
+TLS.  It awaits the answer to every command; here the sender and all recipients leave at
+once with PIPELINING (RFC 2920), and DATA when somebody is taken.  Its exceptions quote
+addresses and the server's texts, so none leaves this module: a mail ends with a code for
+each recipient, or with :class:`Unreachable` and a fixed word.
 """
 
 # mypy: allow-untyped-calls
@@ -12,6 +14,7 @@ mail ends with a code for each recipient, or with :class:`Unreachable` and a fix
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -19,7 +22,7 @@ from typing import Any, Final
 
 from OpenSSL.SSL import Error as TLSError
 from service_identity import VerificationError
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -32,6 +35,7 @@ from twisted.python.failure import Failure
 from typing_extensions import override
 
 from mixminion.errors import PeerError
+from mixminion.exits import smtp_auth
 from mixminion.interfaces import Clock
 from mixminion.mail import data
 from mixminion.mail.compose import Mail
@@ -39,6 +43,9 @@ from mixminion.mail.compose import Mail
 MOST_ANSWER_LINES = 200
 SUCCESS = range(200, 300)
 CLOSING = 421
+TOO_LARGE = 552
+TRY_AGAIN = 452
+ANY = range(1000)
 QUIT_TIMEOUT = 5.0
 
 _WORDS: Final = {
@@ -65,7 +72,6 @@ class Unreachable(PeerError):
 class Timeouts:
     """Seconds to wait for each answer (RFC 5321, 4.5.3.2), and how long to keep a session."""
 
-    connect: float
     answer: float
     final: float  #: for the answer to a whole mail
     idle: float
@@ -80,6 +86,22 @@ class Envelope:
     mail: Mail
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How to speak with a server: our name for EHLO, TLS, and who we are.
+
+    *tls* is the client's side of TLS, None never starts it; with *required* nothing is sent
+    without; with *implicit* the connection begins with it.  *credentials* go under TLS only.
+    """
+
+    hello: str
+    timeouts: Timeouts
+    tls: IOpenSSLClientConnectionCreator | None = None
+    required: bool = False
+    implicit: bool = False
+    credentials: smtp_auth.Credentials | None = None
+
+
 class Session(smtp.ESMTPClient):
     """See the module.  *idle* is called each time the session is ready for a mail, the first
     time included; *closed* once with the reason when it is over."""
@@ -92,20 +114,23 @@ class Session(smtp.ESMTPClient):
     def __init__(
         self,
         clock: Clock,
-        hello: str,
-        tls: IOpenSSLClientConnectionCreator | None,
-        tls_required: bool,
-        timeouts: Timeouts,
+        manner: Manner,
         idle: Callable[[Session], None],
         closed: Callable[[Session, str], None],
     ) -> None:
-        super().__init__(None, tls, hello.encode("ascii"))
-        self.requireTransportSecurity = tls_required
+        tls = None if manner.implicit else manner.tls
+        super().__init__(None, tls, manner.hello.encode("ascii"))
+        self.requireTransportSecurity = manner.required
+        self.requireAuthentication = manner.credentials is not None
         self._clock = clock
-        self._timeouts = timeouts
+        self._manner = manner
+        self._timeouts = manner.timeouts
         self._idle = idle
         self._closed = closed
-        self._extensions: frozenset[bytes] = frozenset()
+        self._extensions: Mapping[bytes, list[bytes]] = {}
+        self._unsaid: deque[bytes] = deque()
+        self._asked: list[bytes] = []
+        self._answers: list[int] = []
         self._envelope: Envelope | None = None
         self._data = b""
         self._sending = False
@@ -124,6 +149,10 @@ class Session(smtp.ESMTPClient):
         eight_bit = b"8BITMIME" in self._extensions
         mail = envelope.mail if eight_bit else envelope.mail.seven_bit()
         self._data = data.encode(mail.octets())
+        if 0 < self._largest() < len(self._data):
+            self._data = b""
+            self._idle(self)
+            return succeed(dict.fromkeys(envelope.recipients, TOO_LARGE))
         self._envelope = envelope
         self._sent = False
         self._result = Deferred()
@@ -132,14 +161,22 @@ class Session(smtp.ESMTPClient):
             command += f" SIZE={len(self._data)}"
         if mail.eight_bit:
             command += " BODY=8BITMIME"
+        commands = [command, *(f"RCPT TO:<{name}>" for name in envelope.recipients)]
+        self._answers = []
+        self._asked = [each.encode("ascii") for each in commands]
+        self._expected = ANY
+        self._okresponse = self._answered
         self.setTimeout(self._timeouts.answer)
-        self.toAddressesResult = []
-        self.successAddresses = []
-        self._expected = [250]
-        self._okresponse = self.smtpState_to
-        self._failresponse = self.smtpTransferFailed
-        self.sendLine(command.encode("ascii"))
+        if b"PIPELINING" in self._extensions:
+            self.transport.writeSequence([each + b"\r\n" for each in self._asked])
+        else:
+            self.sendLine(self._asked[0])
         return self._result
+
+    def _largest(self) -> int:
+        """The octets of the largest mail that the server takes; 0 when it does not say."""
+        said = self._extensions.get(b"SIZE") or [b"0"]
+        return int(said[0]) if said[0].isdigit() and len(said[0]) < 19 else 0
 
     def quit(self) -> None:
         """Take leave; for an idle session."""
@@ -153,11 +190,6 @@ class Session(smtp.ESMTPClient):
         self.transport.abortConnection()
 
     # -- what the protocol asks --------------------------------------------------------------
-
-    @override
-    def getMailTo(self) -> list[bytes]:
-        assert self._envelope is not None
-        return [recipient.encode("ascii") for recipient in self._envelope.recipients]
 
     @override
     def getMailData(self) -> BytesIO:
@@ -213,9 +245,35 @@ class Session(smtp.ESMTPClient):
 
     @override
     def esmtpState_serverConfig(self, code: int, resp: bytes) -> None:
-        words = [line.split() for line in resp.splitlines()[1:]]
-        self._extensions = frozenset(word[0].upper() for word in words if word)
+        words = [line.upper().split() for line in resp.splitlines()[1:]]
+        self._extensions = {word[0]: word[1:] for word in words if word}
         self.tryTLS(code, resp, dict.fromkeys(self._extensions))
+
+    @override
+    def authenticate(self, code: int, resp: bytes, items: object) -> None:
+        credentials = self._manner.credentials
+        if credentials is None:
+            self.smtpState_from(code, resp)
+            return
+        said = smtp_auth.lines(self._extensions.get(b"AUTH", []), credentials)
+        if not self._tlsMode or said is None:
+            self.abort("auth-missing" if self._tlsMode else "tls-missing")
+            return
+        self._unsaid = deque(said)
+        self._expected = [235, 334]
+        self._okresponse = self._challenged
+        self._failresponse = self.esmtpAUTHDeclined
+        self._challenged(334, resp)
+
+    def _challenged(self, code: int, resp: bytes) -> None:
+        """Whatever the challenge says: the mechanisms that we speak need none."""
+        if code == 235:
+            self._unsaid.clear()
+            self.smtpState_from(code, resp)
+        elif self._unsaid:
+            self.sendLine(self._unsaid.popleft())
+        else:
+            self.abort("protocol")
 
     @override
     def esmtpState_starttls(self, code: int, resp: bytes) -> None:
@@ -234,6 +292,27 @@ class Session(smtp.ESMTPClient):
         self.setTimeout(self._timeouts.idle)
         self._idle(self)
 
+    def _answered(self, code: int, resp: bytes) -> None:
+        """One more answer to MAIL or to a RCPT.  The answers to all that was said are awaited,
+        or a later mail would take them for its own."""
+        self._answers.append(code)
+        said = len(self._answers)
+        if said < len(self._asked):
+            if b"PIPELINING" in self._extensions:
+                return
+            if self._answers[0] == 250:
+                self.sendLine(self._asked[said])
+                return
+        if self._answers[0] != 250:
+            self.smtpState_msgSent(self._answers[0], resp)
+        elif any(answer in SUCCESS for answer in self._answers[1:]):
+            self._expected = [354]
+            self._okresponse = self.smtpState_data
+            self._failresponse = self.smtpTransferFailed
+            self.sendLine(b"DATA")
+        else:
+            self.smtpState_msgSent(self._answers[-1], resp)
+
     @override
     def smtpState_msgSent(self, code: int, resp: bytes) -> None:
         assert self._envelope is not None
@@ -241,11 +320,7 @@ class Session(smtp.ESMTPClient):
             # A mail is accepted by the answer to its end, and by nothing said before.
             self.abort("protocol")
             return
-        answers = {name.decode("ascii"): at for name, at, _ in self.toAddressesResult}
-        codes = {
-            recipient: at if (at := answers.get(recipient, code)) not in SUCCESS else code
-            for recipient in self._envelope.recipients
-        }
+        codes = self._codes(self._envelope.recipients, code)
         result, self._result = self._result, None
         self._envelope = None
         self._data = b""
@@ -261,6 +336,19 @@ class Session(smtp.ESMTPClient):
             self.sendLine(b"RSET")
         if result is not None:
             result.callback(codes)
+
+    def _codes(self, recipients: tuple[str, ...], code: int) -> dict[str, int]:
+        """The code of each recipient: his own refusal, or *code*, which concerns the mail.
+
+        552 for a recipient is an old way to say 452 (RFC 5321, 4.5.3.1.10).
+        """
+        if self._answers[0] != 250:
+            return dict.fromkeys(recipients, code)
+        own = [TRY_AGAIN if answer == TOO_LARGE else answer for answer in self._answers[1:]]
+        return {
+            recipient: code if answer in SUCCESS else answer
+            for recipient, answer in zip(recipients, own, strict=True)
+        }
 
     @override
     def timeoutConnection(self) -> None:

@@ -1,4 +1,4 @@
-"""The client's side of STARTTLS, by the operator's words for it."""
+"""The client's side of TLS, by the operator's words for it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ from mixminion.errors import OperatorError
 NO = "no"
 OPPORTUNISTIC = "opportunistic"
 REQUIRED = "required"
+IMPLICIT = "implicit"
+
+CHECKED = frozenset({REQUIRED, IMPLICIT})
+"""Where the server's certificate is checked, and nothing is sent to another."""
 
 
 class UnusableCertificates(OperatorError):
@@ -32,7 +36,8 @@ def client(mode: str, host: str, ca_file: Path | None) -> IOpenSSLClientConnecti
     """What to start TLS with; None for :data:`NO`.
 
     :data:`OPPORTUNISTIC` looks at no certificate, since it would send in the clear as well;
-    :data:`REQUIRED` checks it for *host* against *ca_file* or the system's authorities.
+    the others, :data:`CHECKED`, check it for *host* against *ca_file* or the system's
+    authorities.
 
     :raises UnusableCertificates: *ca_file* is missing, unreadable or holds none.
     """

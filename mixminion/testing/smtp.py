@@ -12,7 +12,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from base64 import b64decode
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -24,6 +25,7 @@ from twisted.internet.interfaces import (
     IDelayedCall,
     IOpenSSLServerConnectionCreator,
     IReactorTime,
+    ISSLTransport,
 )
 from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.mail import smtp
@@ -33,7 +35,7 @@ from typing_extensions import override
 from mixminion.errors import EX_UNAVAILABLE
 from mixminion.util.hostport import HostPort
 
-COMMAND, DATA = smtp.COMMAND, smtp.DATA
+COMMAND, DATA, AUTH = smtp.COMMAND, smtp.DATA, smtp.AUTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Script:
 
     greeting: int = 220
     esmtp: bool = True
-    extensions: tuple[bytes, ...] = (b"8BITMIME", b"SIZE 52428800")
+    extensions: tuple[bytes, ...] = (b"8BITMIME", b"SIZE 52428800", b"PIPELINING")
     mail: int = 250
     recipient: Callable[[str], int] = field(default=lambda address: 250)
     data: int = 354
@@ -75,6 +77,9 @@ class Script:
     cut_before_answer: bool = False  #: keep the mail, then cut the connection unanswered
     early_answer: int | None = None  #: said in the middle of a mail
     silent: bytes | None = None  #: a command that is never answered
+    cut: bytes | None = None  #: a command at which the connection is cut
+    users: Mapping[str, str] = field(default_factory=dict)  #: passwords by name; AUTH if any
+    mechanisms: tuple[bytes, ...] = (b"PLAIN", b"LOGIN")
     injected: bytes = b""  #: sent in the clear together with the answer to STARTTLS
 
 
@@ -118,7 +123,10 @@ class SinkSession(smtp.ESMTP):
         self.host = b"sink.test"
         self.mails = 0
         self.open = True
+        self.user = ""  #: who logged in
+        self.turns = 0  #: how often it got something while it waited for a command
         self._sink = sink
+        self._said: list[bytes] = []
         self._parameters = ""
         self._accepted: list[str] = []
         self._sender = ""
@@ -148,13 +156,58 @@ class SinkSession(smtp.ESMTP):
 
     @override
     def extensions(self) -> dict[bytes, None]:
-        named = dict.fromkeys(self.script.extensions)
-        return named | ({b"STARTTLS": None} if self.canStartTLS and not self.startedTLS else {})
+        named = list(self.script.extensions)
+        if self.canStartTLS and not self._under_tls:
+            named.append(b"STARTTLS")
+        if self.script.users:
+            named.append(b"AUTH " + b" ".join(self.script.mechanisms))
+        return dict.fromkeys(named)
+
+    @property
+    def _under_tls(self) -> bool:
+        return bool(self.startedTLS) or ISSLTransport.providedBy(self.transport)
+
+    @override
+    def dataReceived(self, data: bytes) -> None:
+        self.turns += self.mode == COMMAND
+        super().dataReceived(data)
 
     @override
     def state_COMMAND(self, line: bytes) -> None:
-        if self.script.silent is None or not line.upper().startswith(self.script.silent):
+        said = line.upper()
+        if self.script.cut is not None and said.startswith(self.script.cut):
+            self.transport.abortConnection()
+        elif self.script.silent is None or not said.startswith(self.script.silent):
             super().state_COMMAND(line)
+
+    @override
+    def ext_AUTH(self, rest: bytes) -> None:
+        mechanism, _, initial = rest.partition(b" ")
+        self._said = [initial] if initial else []
+        if mechanism not in self.script.mechanisms:
+            self.sendCode(504, b"as scripted")
+        elif mechanism == b"PLAIN" and initial:
+            self._log_in(*b64decode(initial).split(b"\0")[1:])
+        else:
+            self.mode = AUTH
+            self.sendCode(334, b"VXNlcm5hbWU6")
+
+    @override
+    def state_AUTH(self, line: bytes) -> None:
+        """The rest of a LOGIN: the name, then the password."""
+        self._said.append(line)
+        if len(self._said) == 1:
+            self.sendCode(334, b"UGFzc3dvcmQ6")
+        else:
+            self.mode = COMMAND
+            self._log_in(*map(b64decode, self._said))
+
+    def _log_in(self, user: bytes, password: bytes) -> None:
+        if self.script.users.get(user.decode()) == password.decode():
+            self.user = user.decode()
+            self.sendCode(235, b"as scripted")
+        else:
+            self.sendCode(535, b"as scripted")
 
     @override
     def do_EHLO(self, rest: bytes) -> None:
@@ -174,7 +227,9 @@ class SinkSession(smtp.ESMTP):
     def do_MAIL(self, rest: bytes) -> None:
         self._parameters = rest.partition(b">")[2].strip().decode()
         self._accepted = []
-        if self.script.mail == 250:
+        if self.script.users and not self.user:
+            self.sendCode(530, b"as scripted")
+        elif self.script.mail == 250:
             super().do_MAIL(rest)
         else:
             self.sendCode(self.script.mail, b"as scripted")
@@ -225,7 +280,7 @@ class SinkSession(smtp.ESMTP):
             octets = b"".join(self._lines)
             self._sink.keep(
                 Received(
-                    self._sender, tuple(self._accepted), self._parameters, octets, self.startedTLS
+                    self._sender, tuple(self._accepted), self._parameters, octets, self._under_tls
                 )
             )
         if self.script.cut_before_answer:

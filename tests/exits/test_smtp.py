@@ -19,9 +19,11 @@ from twisted.logger import globalLogPublisher
 from zope.interface.verify import verifyObject
 
 from mixminion.config import ConfigErrors
+from mixminion.disk.errors import PrivateFileError
 from mixminion.exits import registry
 from mixminion.exits.section import ExitSection
 from mixminion.exits.smtp import SmtpExit, make
+from mixminion.exits.smtp_auth import NoPassword
 from mixminion.exits.smtp_tls import UnusableCertificates
 from mixminion.interfaces import IExit, Message, Outcome, OutcomeKind
 from mixminion.testing.cases import AsyncTestCase, SyncTestCase
@@ -215,6 +217,27 @@ class DeliverTests(SmtpCase):
         await exit.deliver(message(n=3))
         self.assertEqual(len(self.sink.sessions), 1)
 
+    async def test_pipelining(self) -> None:
+        """The sender and all recipients leave at once where the server can take it."""
+        turns = []
+        many = message(CONTENT, *(f"user{n}@example.test" for n in range(20)))
+        for extensions in ((b"8BITMIME", b"PIPELINING"), (b"8BITMIME",)):
+            self.sink.script.extensions = extensions
+            self.assertEqual(kind(await self.exit().deliver(many)), ("delivered", "smtp-250"))
+            turns.append(self.sink.sessions[-1].turns)
+            self.assertEqual(self.sink.received.pop().recipients, many.recipients)
+        self.assertEqual(turns, [3, 23])
+
+    async def test_too_large_for_the_server(self) -> None:
+        """What is larger than the server said is not even begun; the session goes on."""
+        self.sink.script.extensions = (b"8BITMIME", b"SIZE 5000")
+        exit = self.exit()
+        large = message(b"\n" + b"x\n" * 3000)
+        self.assertEqual(kind(await exit.deliver(large)), ("permanent", "smtp-552"))
+        self.assertEqual(self.sink.sessions[0].turns, 1)
+        self.assertEqual(kind(await exit.deliver(message(n=2))), ("delivered", "smtp-250"))
+        self.assertEqual(len(self.sink.sessions), 1)
+
     async def test_old_server(self) -> None:
         """A server without EHLO is spoken to with HELO."""
         self.sink.script.esmtp = False
@@ -234,6 +257,7 @@ class AnswerTests(SmtpCase):
             ("mail", 421, ("unreachable", "smtp-421")),
             ("recipient", 450, ("temporary", "smtp-450")),
             ("recipient", 550, ("permanent", "smtp-550")),
+            ("recipient", 552, ("temporary", "smtp-452")),
             ("recipient", 421, ("unreachable", "smtp-421")),
             ("mail", 251, ("unreachable", "protocol")),
             ("data", 250, ("unreachable", "protocol")),
@@ -269,7 +293,7 @@ class AnswerTests(SmtpCase):
         codes["b@x.test"] = 250
         self.assertEqual(kind(await exit.deliver(three)), ("delivered", "in-part"))
         self.assertEqual(self.sink.received.pop().recipients, ("b@x.test",))
-        self.assertEqual(exit._codes, {})
+        self.assertEqual(exit._known, {})
 
     async def test_cut_in_the_middle(self) -> None:
         """A connection cut in the middle of a mail, or before the answer to it."""
@@ -281,6 +305,21 @@ class AnswerTests(SmtpCase):
         self.sink.script.cut_before_answer = True
         self.assertEqual(kind(await exit.deliver(message())), ("unreachable", "disconnected"))
         self.assertEqual(len(self.sink.received), 1)
+
+    async def test_cut_at_each_command(self) -> None:
+        """A connection cut at any command is the server's failure, with pipelining and without;
+        the next attempt brings the mail once."""
+        for extensions in ((b"8BITMIME",), (b"8BITMIME", b"PIPELINING")):
+            self.sink.script.extensions = extensions
+            for command in (b"EHLO", b"MAIL", b"RCPT", b"DATA"):
+                exit = self.exit()
+                self.sink.script.cut = command
+                outcome = await exit.deliver(message())
+                self.assertEqual(kind(outcome), ("unreachable", "disconnected"), command)
+                self.sink.script.cut = None
+                self.assertEqual(kind(await exit.deliver(message())), ("delivered", "smtp-250"))
+                self.assertEqual(len(self.sink.received), 1)
+                self.sink.received.clear()
 
     async def test_same_message_id_every_time(self) -> None:
         """A second attempt brings the same octets, Message-ID and Date included."""
@@ -417,6 +456,95 @@ class TlsTests(SmtpCase):
         exit = self.exit(f"tls = required\nca-file = {self.ca_file}")
         self.assertEqual(kind(await exit.deliver(message())), ("unreachable", "protocol"))
 
+    async def test_implicit(self) -> None:
+        """A connection that begins with TLS; a wrong certificate, and a server that speaks
+        SMTP at once, get nothing."""
+        assert self.sink.tls is not None
+        port = reactor.listenSSL(0, self.sink, self.sink.tls, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        number = port.getHost().port
+        keys = f"tls = implicit\nca-file = {self.ca_file}"
+        exit = self.exit(keys, port=number)
+        self.assertEqual(kind(await exit.deliver(message())), ("delivered", "smtp-250"))
+        self.assertTrue(self.sink.received.pop().tls)
+        exit = self.exit("tls = implicit", port=number)
+        self.assertEqual(kind(await exit.deliver(message())), ("unreachable", "tls-failed"))
+        outcome = await self.exit(keys, timeout=0.2).deliver(message())
+        self.assertEqual(outcome.kind, OutcomeKind.UNREACHABLE)
+        self.assertEqual(self.sink.received, [])
+
+
+class AuthTests(SmtpCase):
+    def setUp(self) -> None:
+        super().setUp()
+        authority = Authority(time.time())
+        certificate, key = authority.issue(["127.0.0.1"])
+        self.sink.tls = PrivateCertificate.loadPEM(certificate + key).options()
+        self.sink.script.users = {"mixer": "s ecret"}
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir(mode=0o700)
+        self.ca_file = folder / "ca"
+        self.ca_file.write_bytes(authority.pem)
+        self.password_file = folder / "password"
+        self.write("s ecret\n")
+
+    def write(self, password: str) -> None:
+        self.password_file.unlink(missing_ok=True)
+        self.password_file.touch(0o600)
+        self.password_file.write_text(password)
+
+    def authenticated(self) -> SmtpExit:
+        return self.exit(
+            f"tls = required\nca-file = {self.ca_file}\n"
+            f"user = mixer\npassword-file = {self.password_file}"
+        )
+
+    async def test_mechanisms(self) -> None:
+        """PLAIN or LOGIN, whichever there is; without either nothing is sent."""
+        for offered, expected in (
+            ((b"PLAIN", b"LOGIN"), ("delivered", "smtp-250")),
+            ((b"LOGIN",), ("delivered", "smtp-250")),
+            ((b"CRAM-X",), ("unreachable", "auth-missing")),
+        ):
+            self.sink.script.mechanisms = offered
+            outcome = await self.authenticated().deliver(message())
+            self.assertEqual(kind(outcome), expected, offered)
+        self.assertEqual([each.user for each in self.sink.sessions], ["mixer", "mixer", ""])
+        self.assertEqual(len(self.sink.received), 2)
+
+    async def test_refused(self) -> None:
+        """A wrong password, and none where one is wanted, are about the server as a whole."""
+        self.write("other")
+        outcome = await self.authenticated().deliver(message())
+        self.assertEqual(kind(outcome), ("unreachable", "smtp-535"))
+        outcome = await self.exit("tls = opportunistic").deliver(message())
+        self.assertEqual(kind(outcome), ("unreachable", "smtp-530"))
+        self.assertEqual(self.sink.received, [])
+
+    async def test_never_in_the_clear(self) -> None:
+        """A server without TLS, or with a certificate of somebody else, never sees a password."""
+        self.sink.tls = None
+        outcome = await self.authenticated().deliver(message())
+        self.assertEqual(kind(outcome), ("unreachable", "tls-missing"))
+        certificate, key = Authority(time.time()).issue(["127.0.0.1"])
+        self.sink.tls = PrivateCertificate.loadPEM(certificate + key).options()
+        outcome = await self.authenticated().deliver(message())
+        self.assertEqual(kind(outcome), ("unreachable", "tls-failed"))
+        self.assertEqual([each.user for each in self.sink.sessions], ["", ""])
+
+    def test_password_file(self) -> None:
+        """Missing, empty or too long, it is the operator's error; so is one that others read."""
+        for password in ("", "\n", "x" * 201):
+            self.write(password)
+            with self.assertRaises(NoPassword):
+                self.authenticated()
+        self.password_file.chmod(0o644)
+        with self.assertRaises(PrivateFileError):
+            self.authenticated()
+        self.password_file.unlink()
+        with self.assertRaises(NoPassword):
+            self.authenticated()
+
 
 class StopTests(SmtpCase):
     async def test_mail_under_way_may_end(self) -> None:
@@ -486,6 +614,8 @@ class CheckTests(SyncTestCase):
             ("relay = 127.0.0.1", "relay", "port"),
             ("retry-first = 1 day", "retry-longest", "at least"),
             ("ca-file = x", "ca-file", "required"),
+            ("user = x\npassword-file = y", "user", "in the clear"),
+            ("password-file = y", "password-file", "together"),
             ("colour = red", "colour", "unknown key"),
         ):
             with self.assertRaises(ConfigErrors) as caught:

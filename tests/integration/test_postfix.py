@@ -75,14 +75,14 @@ class PostfixCase(AsyncTestCase):
         arrived = await self.arrived(len(contents))
         return {message_id(mail): mail for mail in arrived}
 
-    async def arrived(self, n: int) -> list[bytes]:
-        """Wait for *n* mails of bob's, and a little longer for any that nobody sent."""
+    async def arrived(self, n: int, user: str = "bob") -> list[bytes]:
+        """Wait for *n* mails of *user*'s, and a little longer for any that nobody sent."""
         waited = 0.0
-        while len(self.postfix.mails("bob")) < n and waited < LATE:
+        while len(self.postfix.mails(user)) < n and waited < LATE:
             await deferLater(reactor, 0.1)
             waited += 0.1
         await deferLater(reactor, 0.3)
-        mails = self.postfix.mails("bob")
+        mails = self.postfix.mails(user)
         self.assertEqual(len(mails), n)
         return mails
 

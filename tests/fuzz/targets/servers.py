@@ -21,7 +21,8 @@ from mixminion.dirhttp.requester import TRIES
 from mixminion.dirhttp.resource import resource
 from mixminion.dirhttp.site import QuietSite
 from mixminion.dirhttp.sources import Source
-from mixminion.exits.smtp_session import Envelope, Session, Timeouts, Unreachable
+from mixminion.exits.smtp_auth import Credentials
+from mixminion.exits.smtp_session import Envelope, Manner, Session, Timeouts, Unreachable
 from mixminion.mail.compose import Mail, outgoing
 from mixminion.mail.errors import EightBit
 from mixminion.net import certificates, links, tls
@@ -150,16 +151,20 @@ def _mail(body: bytes) -> Mail:
 def _smtp() -> Subject:
     """A mail server that is given a plain mail and then one of eight bits."""
     clock = HeapClock()
-    timeouts = Timeouts(connect=30, answer=300, final=600, idle=10)
+    timeouts = Timeouts(answer=300, final=600, idle=10)
     recipients = ("bob@example.org", "eve@example.org")
     mails = [_mail(b"hello\r\n.\r\n"), _mail(b"\xff" * 40_000)]
     hello = b"220 mx\r\n250-mx\r\n250-8BITMIME\r\n250 SIZE 1000\r\n"
     sent = b"250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 taken\r\n"
+    started = b"220 mx\r\n250-mx\r\n250 STARTTLS\r\n220 go\r\n250-mx\r\n"
     corpus = [
         hello + sent * 2,
         hello + sent + b"421 bye\r\n",
         hello + b"250 ok\r\n550 no\r\n450 later\r\n503 no\r\n250 ok\r\n" + sent,
         b"220 mx\r\n250-mx\r\n250 STARTTLS\r\n220 go\r\n250-mx\r\n250 SIZE\r\n" + sent,
+        hello.replace(b"250 SIZE", b"250-PIPELINING\r\n250 SIZE") + sent * 2,
+        started + b"250 AUTH PLAIN\r\n235 ok\r\n" + sent,
+        started + b"250 AUTH LOGIN\r\n334 \r\n334 \r\n235 ok\r\n" + sent,
         b"220 mx\r\n500 what\r\n250 mx\r\n" + sent,
         b"554 go away\r\n221 bye\r\n",
     ]
@@ -185,16 +190,15 @@ def _smtp() -> Subject:
                 begun += 1
                 _ = sending.addBoth(results.append)
 
-        mode = random.randrange(3)
-        session = Session(
-            clock,
-            "mix.example",
-            object() if mode else None,  # type: ignore[arg-type]
-            mode == 2,
-            timeouts,
-            idle,
-            lambda session, word: closed.append(word),
+        mode = random.randrange(4)
+        manner = Manner(
+            hello="mix.example",
+            timeouts=timeouts,
+            tls=object() if mode else None,  # type: ignore[arg-type]
+            required=mode >= 2,
+            credentials=Credentials("user", b"password") if mode == 3 else None,
         )
+        session = Session(clock, manner, idle, lambda session, word: closed.append(word))
         session.makeConnection(wire)
         for _ in talk(session, wire, octets, random):
             clock.advance(random.choice((0, 0, 0, 1, 400)))
@@ -203,6 +207,7 @@ def _smtp() -> Subject:
         assert len(results) == begun and not clock.getDelayedCalls()
         said = wire.value()
         assert mode < 2 or wire.tls or b"MAIL" not in said
+        assert wire.tls or b"AUTH" not in said
         for result in results:
             if isinstance(result, Failure):
                 error = result.trap(Unreachable) and result.value

@@ -1,0 +1,117 @@
+"""The keys of an exit to mail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from typing_extensions import override
+
+from mixminion.config import BadValue, option, section, values
+from mixminion.config.values import Value
+from mixminion.exits import smtp_tls
+from mixminion.exits.section import ExitSection
+from mixminion.mail import address
+from mixminion.mail.address import Mailbox
+from mixminion.mail.errors import BadAddress
+from mixminion.util.hostport import HostPort
+
+
+def _mailbox(text: str) -> Mailbox:
+    try:
+        return address.parse_mailbox(text)
+    except BadAddress as error:
+        raise BadValue(f"expected {mailbox.expected}: {error.fields['why']}") from None
+
+
+mailbox: Value[Mailbox] = Value("a mailbox such as Anonymous <anonymous@mix.example>", _mailbox)
+
+
+_CHECKED = "tls = required or tls = implicit"
+
+
+@section("Exit", named=True)
+class Section(ExitSection):
+    """Mail, handed to a mail server that relays it.  That server must take mail from this
+    machine and should offer 8BITMIME."""
+
+    relay: HostPort = option(
+        values.host_port,
+        default="127.0.0.1:25",
+        doc="The mail server.  Usually the operator's own, on the same machine.",
+    )
+    domain: str = option(values.mail_domain, doc="The domain that mail leaves under.")
+    from_: Mailbox | None = option(
+        mailbox,
+        default=None,
+        doc="""The From field and the envelope's sender, in the exit's domain.  Without it
+        Anonymous <anonymous@DOMAIN>.""",
+    )
+    hello: str | None = option(
+        values.mail_domain,
+        default=None,
+        doc="The name for EHLO.  Without it the server's host name.",
+    )
+    tls: str = option(
+        values.choice(smtp_tls.NO, smtp_tls.OPPORTUNISTIC, smtp_tls.REQUIRED, smtp_tls.IMPLICIT),
+        default=smtp_tls.OPPORTUNISTIC,
+        doc="""STARTTLS: never; when the mail server offers it, its certificate not looked at; or
+        always, its certificate checked for the relay's host name, and no mail without.
+        With implicit the connection begins with TLS, as on port 465, checked alike.""",
+    )
+    ca_file: Path | None = option(
+        values.path,
+        default=None,
+        doc="""With tls = required or implicit: certificates in PEM that the mail server's is
+        checked against, instead of the system's.""",
+    )
+    user: str | None = option(
+        values.text_up_to(200),
+        default=None,
+        doc="""The name to log in with (AUTH PLAIN or LOGIN).  It needs a password-file, and tls =
+        required or implicit: a password is never sent to a server that was not checked.""",
+    )
+    password_file: Path | None = option(
+        values.path,
+        default=None,
+        doc="A private file whose first line is the password.",
+    )
+    max_message: int = option(
+        values.within(values.size, 1024, 1 << 26),
+        default="1 MiB",
+        doc="The longest message taken, before encoding; published.",
+    )
+    connect_timeout: float = option(
+        values.within(values.duration, 1.0), default="30 s", doc="To reach the mail server."
+    )
+    timeout: float = option(
+        values.within(values.duration, 1.0), default="5 minutes", doc="For each of its answers."
+    )
+    final_timeout: float = option(
+        values.within(values.duration, 1.0),
+        default="10 minutes",
+        doc="For its answer to a whole mail.  Too short a time brings mails twice.",
+    )
+    idle_timeout: float = option(
+        values.within(values.duration, 1.0),
+        default="10 s",
+        doc="How long a session is kept for the next mail.",
+    )
+
+    @property
+    def sender(self) -> Mailbox:
+        """Who mail is from."""
+        return self.from_ or address.parse_mailbox(f"Anonymous <anonymous@{self.domain}>")
+
+    @override
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """What only several keys together show."""
+        yield from ExitSection.problems(self)
+        if self.from_ is not None and self.from_.address.domain != self.domain:
+            yield "from", f"expected an address in the domain {self.domain}"
+        if self.ca_file is not None and self.tls not in smtp_tls.CHECKED:
+            yield "ca-file", f"expected {_CHECKED} beside it: otherwise nothing is checked"
+        if self.user is not None and self.tls not in smtp_tls.CHECKED:
+            yield "user", f"expected {_CHECKED} beside it: the password would be in the clear"
+        if (self.user is None) != (self.password_file is None):
+            yield "password-file", "expected user and password-file together"
