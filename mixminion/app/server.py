@@ -159,6 +159,7 @@ class ServerService(Service):
         self._directories.cache.descriptor = private.read(keys.descriptor)
         self._storage = Storage(config, self._random)
         self._storage.keys.open()
+        checks.storage_keys(config)
         checks.store(config)
         private.make_folder(config[ServerSection].control.parent)
         listeners.trial(config[IncomingSection].listen)
@@ -166,8 +167,7 @@ class ServerService(Service):
         self._exits = exits(config, reactor, self._random)
         self._workers = self._processes(credentials, keys, view)
         self.server = self._compose(credentials, view)
-        self._directories.compose(self.server.adopt, self._renew)
-        self._public: Sequence[Made] = ()
+        self._directories.compose(self.server.adopt, self.server.publish)
         self._control = ControlServer(
             config[ServerSection].control,
             {
@@ -231,18 +231,9 @@ class ServerService(Service):
 
     def _publish(self, made: Sequence[Made]) -> None:
         """Make the descriptor anew: with these packet keys, and with the number of this start."""
-        self._public = made
         keys, now = ServerKeys(self._config.home), self._reactor.seconds()
-        try:
-            write_descriptor(self._config, keys, made, start=self._storage.start, now=now)
-        except MixminionError as error:
-            log.error("The descriptor is not remade. {sentence}", sentence=render(error))
-        else:
-            self._directories.offer(private.read(keys.descriptor))
-
-    def _renew(self) -> None:
-        """The same again, with later dates."""
-        self._publish(self._public)
+        write_descriptor(self._config, keys, made, start=self._storage.start, now=now)
+        self._directories.offer(private.read(keys.descriptor))
 
     # -- the service ---------------------------------------------------------------------------
 
@@ -330,6 +321,7 @@ class ServerService(Service):
         )
         return {
             "attention": [
+                *dict.fromkeys(map(render, self.server.problems)),
                 *health.attention(self._reactor.seconds()),
                 *self._directories.attention(),
                 *self.server.complaints(),
