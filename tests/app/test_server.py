@@ -197,13 +197,16 @@ class FailedTests(ServerCase):
             spoil(home)
         started = [home.twistd(*mode) for home, mode in zip(homes, MODES, strict=True)]
         daemon, foreground = [process.done() for process in started]
-        self.assertEqual((daemon.code, daemon.out, daemon.err), (0, "", ""))
+        self.assertEqual((daemon.code, daemon.out), (1, ""))
+        self.assertIn(f"NotStarted: see {homes[0].log}"[:50], daemon.err)
+        self.assertNotIn("Traceback", daemon.err)
         self.assertEqual((foreground.code, foreground.err), (code, ""))
         for home in homes:
             self.wait(lambda: home.pid is None, "it did not end")  # noqa: B023
             self.wait(lambda: not home.pidfile.exists(), "a pid file")  # noqa: B023
             text = home.log.read_text()
             self.assertEqual(text.count("The server could not start."), 1)
+            self.assertNotIn("Nobody caught", text)
             for part in parts:
                 self.assertIn(part, text)
 
