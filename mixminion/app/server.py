@@ -151,8 +151,7 @@ class ServerService(Service):
         view = self._directories.view
         self._directories.cache.descriptor = private.read(keys.descriptor)
         self._storage = Storage(config, self._random)
-        self._storage.keys.open()
-        checks.storage_keys(config)
+        self._storage.prepare(view.parameters, now=reactor.seconds())
         checks.store(config)
         private.make_folder(config[ServerSection].control.parent)
         listeners.trial(config[IncomingSection].listen)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from mixminion.errors import MixminionError
 from mixminion.interfaces import Clock
@@ -23,7 +24,7 @@ log = Logger()
 LOOK = 600.0
 """Seconds between two looks at the calendar, at most."""
 
-RETRY = 60.0
+RETRY = 20.0
 """Seconds before the next look when the work of one could not be done."""
 
 Publish = Callable[[Sequence[Made]], None]
@@ -106,15 +107,21 @@ class KeyCare:
             self.problem = None
         except Exception as error:
             wait = RETRY
-            if isinstance(error, MixminionError) and not self._stopped:
-                self.problem = error
-                reason = error.fields.get("reason", error.code)
-                log.error("Packet keys are not in order ({reason}); tried again.", reason=reason)
-            elif not self._stopped:
-                log.failure("Packet keys could not be looked after; tried again later.")
+            if not self._stopped:
+                self._failed(error)
         self._looking = False
         if not self._stopped:
             self._timer = self._clock.callLater(wait, self._again)
+
+    def _failed(self, error: Exception) -> None:
+        """The log hears of each problem once, the status as long as it is there."""
+        if not isinstance(error, MixminionError):
+            log.failure("Packet keys could not be looked after; tried again later.", Failure(error))
+            return
+        before, self.problem = self.problem, error
+        if before is None or (before.code, before.fields) != (error.code, error.fields):
+            reason = error.fields.get("reason", error.code)
+            log.error("Packet keys are not in order ({reason}); tried again.", reason=reason)
 
     def _again(self) -> None:
         _ = Deferred.fromCoroutine(self._turn())

@@ -20,7 +20,7 @@ from mixminion.disk import private
 from mixminion.disk.lock import HomeLock
 from mixminion.net import listeners
 from mixminion.net.links import certify
-from mixminion.store.environment import check
+from mixminion.store.opening import check
 from mixminion.testing.cases import AsyncTestCase
 from mixminion.testing.commands import wait_until
 from mixminion.testing.directory import sign_directory
