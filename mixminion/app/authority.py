@@ -34,9 +34,9 @@ from mixminion.app.authority_keys import AuthorityKeys, opener
 from mixminion.app.authority_rounds import problems, shown
 from mixminion.app.authority_status import Health
 from mixminion.app.configuration import AUTHORITY_FILE
+from mixminion.app.daemon import INTERRUPTED, give_up, tell_parent
 from mixminion.app.logs import Log
 from mixminion.app.process import harden, protection
-from mixminion.app.server import INTERRUPTED, give_up
 from mixminion.authority import figures, register
 from mixminion.authority.config import AuthoritySection, LogSection, Settings
 from mixminion.authority.desk import Desk
@@ -130,6 +130,7 @@ class AuthorityService(Service):
         self._reactor = reactor
         self._config = config
         self._give_up = give_up
+        self._foreground = foreground
         self._stopping = False
         self._started = False
         self._lock = HomeLock(config.home)
@@ -230,6 +231,8 @@ class AuthorityService(Service):
             self._started = True
         except Exception:
             self._cannot(Failure())
+            if not self._foreground:
+                tell_parent(self._config[LogSection].file)
 
     @override
     def startService(self) -> None:

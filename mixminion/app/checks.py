@@ -11,7 +11,7 @@ from mixminion.config import Config, Problem
 from mixminion.disk import private
 from mixminion.errors import EX_CONFIG, MixminionError, OperatorError
 from mixminion.mix.config import DirectorySection, IncomingSection, ServerSection
-from mixminion.store import environment
+from mixminion.store import opening
 from mixminion.util.hostport import HostPort
 
 
@@ -66,7 +66,7 @@ def store_folder(config: Config) -> Path:
 def store(config: Config) -> None:
     """Open the store and let go of it again, so that what is wrong with it is known before the
     fork; raises :class:`~mixminion.store.StoreUnusable` and its kinds."""
-    environment.check(store_folder(config), config[ServerSection].store_limit)
+    opening.check(store_folder(config), config[ServerSection].store_limit)
 
 
 def wrong(

@@ -150,8 +150,8 @@ class Directories:
         self.view: View = view
 
     def compose(self, adopt: Callable[[View], None], renew: Callable[[], None]) -> None:
-        """*adopt* gets every newer view; *renew* makes the descriptor anew and calls
-        :meth:`offer`."""
+        """*adopt* gets every newer view; *renew* has the descriptor made anew, at once or as soon
+        as it can be, and :meth:`offer` called."""
         reactor, random, section = self._reactor, self._random, self._section
         reach = dial(reactor, reactor)
         self._take = adopt

@@ -13,17 +13,12 @@ from pathlib import Path
 
 from mixminion.crypto import kdf
 from mixminion.disk import sealed
-from mixminion.disk.sealed import NoPassphrase, UnknownSeal, WrongPassphrase
 from mixminion.errors import OperatorError
 from mixminion.mix import batches
 from mixminion.mix.batches import Made, Wanted
-from mixminion.mix.keys import DamagedKey
+from mixminion.mix.keys import KNOWN
 from mixminion.mix.unwrapping import settings
 from mixminion.mix.workers import command
-
-KNOWN: dict[str, type[OperatorError]] = {
-    error.code: error for error in (WrongPassphrase, NoPassphrase, UnknownSeal, DamagedKey)
-}
 
 
 class NoPacketKeys(OperatorError):
@@ -46,23 +41,19 @@ class PacketKeyFolder:
         return batches.parse_made(self._ask(batches.MAKE, batches.encode_wanted(wanted)))
 
     def check(self) -> None:
-        """Open every key, if there is a passphrase; if not, see that none needs one.
+        """Open every key.
 
-        Raises :class:`~mixminion.disk.sealed.WrongPassphrase` and its kinds,
-        :class:`~mixminion.mix.keys.DamagedKey`, and :class:`NoPacketKeys` for the rest.
+        Raises what can be wrong with one (:data:`mixminion.mix.keys.KNOWN`), and
+        :class:`NoPacketKeys` for the rest.
         """
-        if self.passphrase is not None:
-            self._ask(batches.CHECK, b"")
-            return
-        for path in self._protected():
-            raise NoPassphrase(path=path)
+        self._ask(batches.CHECK, b"")
 
     def look(self) -> int:
         """Open every key without a passphrase; where some have one open none, and tell how many
-        have one.  Raises :class:`~mixminion.mix.keys.DamagedKey` and :class:`NoPacketKeys`."""
+        have one.  Raises as :meth:`check` does."""
         count = len(self._protected())
         if not count:
-            self._ask(batches.CHECK, b"")
+            self.check()
         return count
 
     def _protected(self) -> list[Path]:
@@ -98,7 +89,7 @@ class PacketKeyFolder:
         found, _ = batches.HEAD.unpack_from(answer)
         if found == op:
             return answer[batches.HEAD.size :]
-        code, path = batches.parse_failure(answer[batches.HEAD.size :])
+        code, fields = batches.parse_failure(answer[batches.HEAD.size :])
         if code in KNOWN:
-            raise KNOWN[code](path=path)
+            raise KNOWN[code](**fields)
         raise NoPacketKeys(folder=self.folder, reason=code)

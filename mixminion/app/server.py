@@ -3,12 +3,11 @@
 Whatever can be fatal is checked in :func:`makeService`, synchronously and before the
 fork: there ``SystemExit`` with a code is the one clean end.  Store, workers and listeners
 are opened after it, in ``privilegedStartService``.  What fails then all the same is logged
-and ends the process.
+and ends the process; as long as twistd's first process waits for the daemon, it ends with 1.
 """
 
 from __future__ import annotations
 
-import atexit
 import os
 import platform
 import signal
@@ -31,6 +30,7 @@ from typing_extensions import override
 from mixminion import __version__
 from mixminion.app import checks, configuration, passphrase
 from mixminion.app.configuration import FILE
+from mixminion.app.daemon import INTERRUPTED, give_up, tell_parent
 from mixminion.app.directories import Directories
 from mixminion.app.environment import exits, host_name
 from mixminion.app.init import ServerKeys, write_descriptor
@@ -72,8 +72,6 @@ from mixminion.util.hostport import HostPort
 from mixminion.util.times import to_text
 
 log = Logger()
-
-INTERRUPTED = 130
 
 
 class Options(usage.Options):
@@ -121,12 +119,6 @@ def _hung_up() -> None:
     log.info("SIGHUP: a server that runs reads nothing again; restart it for a new configuration.")
 
 
-def give_up(reactor: Any, code: int) -> None:
-    """End the process; twistd alone would end with 0 whatever happened."""
-    atexit.register(os._exit, code)
-    reactor.callWhenRunning(reactor.stop)
-
-
 class ServerService(Service):
     """One server, its log, its lock and its control socket.
 
@@ -147,6 +139,7 @@ class ServerService(Service):
         self._reactor = reactor
         self._config = config
         self._give_up = give_up
+        self._foreground = foreground
         self._open = self._stopping = False
         self._lock = HomeLock(config.home)
         self._lock.acquire()
@@ -158,7 +151,7 @@ class ServerService(Service):
         view = self._directories.view
         self._directories.cache.descriptor = private.read(keys.descriptor)
         self._storage = Storage(config, self._random)
-        self._storage.keys.open()
+        self._storage.prepare(view.parameters, now=reactor.seconds())
         checks.store(config)
         private.make_folder(config[ServerSection].control.parent)
         listeners.trial(config[IncomingSection].listen)
@@ -166,8 +159,7 @@ class ServerService(Service):
         self._exits = exits(config, reactor, self._random)
         self._workers = self._processes(credentials, keys, view)
         self.server = self._compose(credentials, view)
-        self._directories.compose(self.server.adopt, self._renew)
-        self._public: Sequence[Made] = ()
+        self._directories.compose(self.server.adopt, self.server.publish)
         self._control = ControlServer(
             config[ServerSection].control,
             {
@@ -234,18 +226,9 @@ class ServerService(Service):
 
     def _publish(self, made: Sequence[Made]) -> None:
         """Make the descriptor anew: with these packet keys, and with the number of this start."""
-        self._public = made
         keys, now = ServerKeys(self._config.home), self._reactor.seconds()
-        try:
-            write_descriptor(self._config, keys, made, start=self._storage.start, now=now)
-        except MixminionError as error:
-            log.error("The descriptor is not remade. {sentence}", sentence=render(error))
-        else:
-            self._directories.offer(private.read(keys.descriptor))
-
-    def _renew(self) -> None:
-        """The same again, with later dates."""
-        self._publish(self._public)
+        write_descriptor(self._config, keys, made, start=self._storage.start, now=now)
+        self._directories.offer(private.read(keys.descriptor))
 
     # -- the service ---------------------------------------------------------------------------
 
@@ -274,6 +257,8 @@ class ServerService(Service):
             self._control.start()
         except Exception:
             self._cannot(Failure())
+            if not self._foreground:
+                tell_parent(self._config[LogSection].file)
 
     @override
     def startService(self) -> None:
@@ -333,6 +318,7 @@ class ServerService(Service):
         )
         return {
             "attention": [
+                *dict.fromkeys(map(render, self.server.problems)),
                 *health.attention(self._reactor.seconds()),
                 *self._directories.attention(),
                 *self.server.complaints(),

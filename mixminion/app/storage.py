@@ -24,7 +24,9 @@ from mixminion.mix.periods import KeyPeriods
 from mixminion.mix.retirement import PacketKeysRetired, retire
 from mixminion.mix.storagecare import storage_period
 from mixminion.store import Executor, Store
+from mixminion.store.keyring import Keyring
 from mixminion.store.opening import FIRST
+from mixminion.store.witness import Witness
 
 log = Logger()
 
@@ -67,6 +69,17 @@ class Storage:
     def period(self, parameters: Parameters) -> float:
         """Seconds of a storage period in a network of these parameters."""
         return self._config[ServerSection].storage_period or float(parameters.key_period)
+
+    def prepare(self, parameters: Parameters, *, now: float) -> None:
+        """Read the storage keys, and write what a start needs and is not there yet, before the
+        fork: what is wrong with keys or disk is known then.
+
+        Raises :class:`~mixminion.disk.errors.KeyDamaged`,
+        :class:`~mixminion.disk.errors.WriteFailed` and what
+        :meth:`~mixminion.disk.keystore.KeyStore.open` does.
+        """
+        Keyring(self.keys, self._random, storage_period(now, self.period(parameters)))
+        Witness(self.keys).close()
 
     def open(self, executor: Executor, view: View, *, published: int, now: float) -> Store:
         """Open the store, before workers start; *published* is the start number in the

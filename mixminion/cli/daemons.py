@@ -18,6 +18,9 @@ from mixminion.control.errors import NoAnswer, NotRunning, RemoteError
 from mixminion.disk import lock, private
 from mixminion.disk.errors import HomeInUse
 
+DAEMON_ENDED = 1
+"""How twistd ends when its daemon did so before it had begun."""
+
 
 def start(
     daemon: str,
@@ -42,6 +45,8 @@ def start(
     if foreground:
         os.execv(arguments[0], arguments)
     code = subprocess.run(arguments, **_inherited(source)).returncode
+    if code == DAEMON_ENDED:
+        raise EndedWhileStarting(daemon=daemon, log=log)
     if code:
         return code
 

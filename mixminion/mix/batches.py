@@ -23,14 +23,14 @@ comes of them stand in shared memory (:mod:`mixminion.mix.slots`).  A request is
 - ``KEEP``: ``period 8 *``.  The keys of all other periods are erased.  Answered empty.
 - ``CHECK``, empty.  Every key's file is opened.  Answered empty.
 - ``CHANGE``: a new passphrase, empty for none, for all keys.  Answered empty.
-- ``FAILED`` is an answer only: the error's code, ASCII; a zero; the path it is about, if any.
+- ``FAILED`` is an answer only: the error's code, ASCII; a zero; a JSON object of its fields.
 """
 
 from __future__ import annotations
 
-import os
+import json
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -117,15 +117,20 @@ def parse_periods(body: bytes) -> list[int]:
     return [period for (period,) in PERIOD.iter_unpack(body)]
 
 
-def encode_failure(code: str, path: str) -> bytes:
+def encode_failure(code: str, fields: Mapping[str, object]) -> bytes:
     """The body of ``FAILED``."""
-    return code.encode("ascii") + b"\0" + os.fsencode(path)
+    texts = {name: str(value) for name, value in fields.items()}
+    return code.encode("ascii") + b"\0" + json.dumps(texts).encode("ascii")
 
 
-def parse_failure(body: bytes) -> tuple[str, str]:
-    """Code and path of such a body."""
-    code, _, path = body.partition(b"\0")
-    return code.decode("ascii", "replace"), os.fsdecode(path)
+def parse_failure(body: bytes) -> tuple[str, dict[str, str]]:
+    """Code and fields of such a body.  Raises :class:`BrokenAnswer`."""
+    code, _, octets = body.partition(b"\0")
+    try:
+        fields = json.loads(octets)
+        return code.decode("ascii"), {str(name): str(value) for name, value in fields.items()}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise BrokenAnswer() from error
 
 
 def parse_unwrap(body: bytes) -> tuple[int, int, list[int]]:

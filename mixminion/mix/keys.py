@@ -18,6 +18,8 @@ from typing import Any
 
 from mixminion.crypto.passphrase import Passphrase
 from mixminion.disk import private, sealed
+from mixminion.disk.errors import PrivateFileError, WriteFailed
+from mixminion.disk.sealed import NoPassphrase, UnknownSeal, WrongPassphrase
 from mixminion.errors import OperatorError
 from mixminion.mix.batches import Made, Wanted
 from mixminion.sphinx import geometry as geometries
@@ -41,6 +43,20 @@ class DamagedKey(OperatorError):
         "The packet key {path} cannot be read. Move it away and start again: packets "
         "wrapped for it are lost, a new key is made."
     )
+
+
+KNOWN: Mapping[str, type[OperatorError]] = {
+    error.code: error
+    for error in (
+        DamagedKey,
+        WrongPassphrase,
+        NoPassphrase,
+        UnknownSeal,
+        PrivateFileError,
+        WriteFailed,
+    )
+}
+"""What can be wrong with a packet key's file, by its code: whoever asks a worker is told so."""
 
 
 def periods_in(folder: Path) -> list[int]:

@@ -59,7 +59,8 @@ class Pipeline:
     """Unwraps what was taken in and puts it into the pool.
 
     *accepted* gives the key periods whose keys open packets at a time, in the order in which
-    they are tried, *cap_ms* the longest delay that is not dropped at a time.
+    they are tried, *cap_ms* the longest delay that is not dropped at a time.  ``problem`` is why
+    the last batch was put back, if it was.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Pipeline:
         self._alone: deque[int] = deque()
         self._working = self._stopping = False
         self._failures = 0
+        self.problem: MixminionError | None = None
         self._pause: IDelayedCall | None = None
         self._stopped: list[Deferred[None]] = []
 
@@ -151,7 +153,7 @@ class Pipeline:
                 await self._batch(ids)
             except WorkersDied:
                 await self._isolate(ids)
-            self._failures = 0
+            self._failures, self.problem = 0, None
         except Exception as error:
             self._put_back(ids, error)
         self._under_way -= len(ids)
@@ -256,6 +258,7 @@ class Pipeline:
         if self._stopping or self._pause is not None:
             return
         if isinstance(error, MixminionError):
+            self.problem = error
             reason = error.fields.get("reason", error.code)
             log.error("Packets could not be unwrapped ({reason}); tried again.", reason=reason)
         else:

@@ -14,7 +14,7 @@ from mixminion.counters import Counters
 from mixminion.directory.consensus import Server
 from mixminion.directory.parts import Rule, allowed
 from mixminion.directory.view import View
-from mixminion.errors import PeerError
+from mixminion.errors import MixminionError, OperatorError, PeerError
 from mixminion.interfaces import Clock, IDelivery, Random, RecordStore
 from mixminion.mix.cache import PacketCache
 from mixminion.mix.intake import Intake
@@ -286,6 +286,16 @@ class MixServer:
             user,
             counters=self._around.counters,
         )
+
+    def publish(self) -> None:
+        """Have the public keys of this server handed over once more, to be published anew."""
+        self._keycare.publish()
+
+    @property
+    def problems(self) -> list[MixminionError]:
+        """What keeps parts of it from their work at present, and its operator can mend."""
+        found = (self._keycare.problem, self.pipeline.problem)
+        return [error for error in found if isinstance(error, OperatorError)]
 
     # -- for status ----------------------------------------------------------------------------
 

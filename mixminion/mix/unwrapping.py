@@ -23,6 +23,8 @@ SPARE = 24 * 2**20
 Protect = Callable[[int], Protection]
 """Locks this process's memory when there is room for so many octets more."""
 
+OS_ERROR = "os-error"
+
 OTHER_KEY = frozenset({Reason.MAC, Reason.VERSION})
 """With these another period's key may open the packet: it is not this key's, or not its suite's."""
 
@@ -65,10 +67,12 @@ class Unwrapping:
         op, batch = batches.HEAD.unpack_from(request)
         try:
             return batches.chunk(op, batch, self._answer(op, request[batches.HEAD.size :]))
-        except (MixminionError, OSError) as error:
-            code = error.code if isinstance(error, MixminionError) else "os-error"
-            path = str(error.fields.get("path", "")) if isinstance(error, MixminionError) else ""
-            return batches.chunk(batches.FAILED, batch, batches.encode_failure(code, path))
+        except MixminionError as error:
+            return batches.chunk(
+                batches.FAILED, batch, batches.encode_failure(error.code, error.fields)
+            )
+        except OSError:
+            return batches.chunk(batches.FAILED, batch, batches.encode_failure(OS_ERROR, {}))
 
     def _answer(self, op: int, body: bytes) -> bytes:
         if op == batches.UNWRAP:

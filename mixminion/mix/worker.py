@@ -21,6 +21,7 @@ from mixminion.errors import Fault
 from mixminion.interfaces import Clock
 from mixminion.mix import batches
 from mixminion.mix.batches import LENGTH, BrokenAnswer
+from mixminion.mix.keys import KNOWN
 from mixminion.mix.protection import Protection
 from mixminion.mix.slots import AREAS, Slots
 
@@ -42,7 +43,8 @@ ENDING = 10.0
 
 
 class WorkerFailed(Fault):
-    """A worker could not do what it was asked; ``reason`` is its error's code."""
+    """A worker could not do what it was asked; ``reason`` is its error's code.  What is wrong with
+    a packet key's file is told as itself (:data:`mixminion.mix.keys.KNOWN`)."""
 
     code = "worker-failed"
     sentence = "A worker process could not do its work ({reason})."
@@ -186,14 +188,16 @@ class Worker(StreamProtocol):
 
     def _parse(self, op: int, job: Job, area: int, body: bytes) -> Any:
         if op == batches.FAILED and job.op != batches.HELLO:
-            return Failure(WorkerFailed(reason=batches.parse_failure(body)[0]))
+            code, fields = batches.parse_failure(body)
+            known = KNOWN.get(code)
+            return Failure(known(**fields) if known else WorkerFailed(reason=code))
         if op != job.op:
             raise BrokenAnswer()
         if op == batches.HELLO:
             return Protection.decode(body)
         if op == batches.MAKE:
             return batches.parse_made(body)
-        if op == batches.KEEP:
+        if op in (batches.KEEP, batches.CHECK):
             return None
         slots = self._slots
         answers = batches.parse_answers(body, lambda n, length: slots.get(area, n, length))

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.defer import Deferred, execute, gatherResults, succeed
 from twisted.internet.interfaces import (
     IDelayedCall,
     IReactorProcess,
@@ -74,6 +74,9 @@ class Workers(Protocol):
     def keep(self, periods: Sequence[int]) -> Deferred[None]:
         """Erase the private keys of all other periods, in every worker and on disk."""
 
+    def check(self) -> Deferred[None]:
+        """Open the file of every private key, as a worker that is new would."""
+
     def stop(self) -> Deferred[None]:
         """End the workers."""
 
@@ -107,6 +110,10 @@ class InlineWorkers:
         """See :class:`Workers`."""
         self._unwrapping.keys.keep(periods)
         return succeed(None)
+
+    def check(self) -> Deferred[None]:
+        """See :class:`Workers`."""
+        return execute(self._unwrapping.keys.check)
 
     def stop(self) -> Deferred[None]:
         """Nothing to stop."""
@@ -162,7 +169,8 @@ class WorkerProcesses:
         return [worker.protection for worker in self._workers if worker.protection is not None]
 
     def unwrap(self, periods: Sequence[int], packets: Sequence[bytes]) -> Deferred[batches.Answers]:
-        """See :class:`Workers`.  Fails with :class:`WorkerFailed` or :class:`WorkersDied`."""
+        """See :class:`Workers`.  Fails with :class:`WorkerFailed`, :class:`WorkersDied` or what is
+        wrong with a key's file (:data:`mixminion.mix.keys.KNOWN`)."""
         return self._ask(Job(batches.UNWRAP, batches.encode_periods(periods), packets, Deferred()))
 
     def make(self, wanted: Sequence[Wanted]) -> Deferred[list[Made]]:
@@ -180,6 +188,10 @@ class WorkerProcesses:
         asked = [job.done for job in jobs] or [self._ask(Job(batches.KEEP, body, (), Deferred()))]
         kept: Deferred[Any] = gatherResults(asked, consumeErrors=True)
         return kept.addCallbacks(lambda _: None, lambda failure: failure.value.subFailure)
+
+    def check(self) -> Deferred[None]:
+        """See :class:`Workers`.  Fails as :meth:`unwrap` does."""
+        return self._ask(Job(batches.CHECK, b"", (), Deferred()))
 
     def stop(self) -> Deferred[None]:
         """See :class:`Workers`.  What is not answered yet fails; who does not end is killed."""

@@ -11,7 +11,7 @@ import lmdb
 from mixminion.disk import private
 from mixminion.store.errors import StoreDamaged, StoreTooNew, StoreUnusable
 from mixminion.store.pages import is_cut_short
-from mixminion.store.room import MAP_MIN
+from mixminion.store.room import MAP_MIN, PAGE
 
 FORMAT = 2
 META = b"meta"
@@ -22,6 +22,7 @@ DATABASES_MAX = 64
 DATA = "data.mdb"
 LOCK = "lock.mdb"
 LOCK_SIZE = 8192  #: octets, at least those that LMDB writes
+START_ROOM = 32 * PAGE  #: octets of the smallest file
 CUT_SHORT = "its file has been cut short"
 NOT_LMDB = (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError)
 
@@ -39,6 +40,7 @@ def open_environment(path: Path, map_size: int) -> lmdb.Environment:
             os.fspath(path), map_size=max(map_size, MAP_MIN), max_dbs=DATABASES_MAX, mode=0o600
         )
         _examine(path, environment)
+        _have_room(path)
     except BaseException as error:
         if environment is not None:
             environment.close()
@@ -79,15 +81,6 @@ def number_of(path: Path, name: str, octets: bytes | None) -> int:
     return int(octets)
 
 
-def check(path: Path, map_size: int) -> None:
-    """Open the environment and let go of it: raises what opening the store will raise.
-
-    A damaged one is no reason not to start: opening the store sets it aside.
-    """
-    with suppress(StoreDamaged):
-        open_environment(path, map_size).close()
-
-
 def _examine(path: Path, environment: lmdb.Environment) -> None:
     """Refuse a store that is newer, or cut short: a page that is not there is a SIGBUS."""
     pages = environment.info()["last_pgno"] + 1
@@ -97,6 +90,13 @@ def _examine(path: Path, environment: lmdb.Environment) -> None:
             raise StoreDamaged(path=path, problem=CUT_SHORT)
     with environment.begin(write=True) as txn:
         found_format(path, txn, environment.open_db(META, txn=txn))
+
+
+def _have_room(path: Path) -> None:
+    """Have the file system set aside what the starts of a small store write; where it has no more,
+    the file may have enough.  Only now: LMDB would take a file of zeros for none of its own."""
+    with suppress(OSError), open(path / DATA, "r+b", buffering=0) as file:
+        os.posix_fallocate(file.fileno(), 0, START_ROOM)
 
 
 def _make_private(path: Path) -> None:

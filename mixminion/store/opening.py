@@ -9,6 +9,7 @@ keys, so that after a crash the store is at most one ahead.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,7 @@ from mixminion.store.transaction import Databases
 from mixminion.store.upgrade import upgrade
 from mixminion.store.witness import Noted, Witness
 
+REHEARSALS = 4  #: after three transactions LMDB finds the pages that the first gave back
 FIRST = 1  #: the number in the descriptor of a server that never ran
 BROKEN = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.BadTxnError, lmdb.BadValsizeError)
 
@@ -56,6 +58,28 @@ class Started:
     def doubtful(self) -> bool:
         """Whether tags may be missing: packet keys that were used have to go."""
         return any(finding.doubtful for finding in self.findings)
+
+
+def check(path: Path, map_size: int) -> None:
+    """Open the store, write as :func:`start` does and change nothing: raises what that will raise.
+
+    A damaged one is no reason not to start: it is set aside then.
+    """
+    with suppress(StoreDamaged, *BROKEN):
+        environment = open_environment(path, map_size)
+        try:
+            for _ in range(REHEARSALS):
+                with environment.begin(write=True) as txn:
+                    meta = environment.open_db(META, txn=txn)
+                    before = number_of(path, "start", txn.get(START_KEY, db=meta))
+                    Databases(environment, txn)
+                    txn.put(START_KEY, b"%d" % before, db=meta)
+        except (lmdb.Error, OSError) as error:
+            if isinstance(error, BROKEN):
+                raise
+            raise StoreUnusable(path=path, problem=str(error)) from error
+        finally:
+            environment.close()
 
 
 def start(

@@ -46,6 +46,8 @@ class Witness:
 
     def __init__(self, keys: KeyStore) -> None:
         self.keys = keys
+        if not (keys.folder / START_FILE).exists():  # its place on the disk, before it counts
+            self.start = 0
         self._map = _mapped(keys.folder / COMMITS_FILE)
 
     @property

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from mixminion.app import authority_configuration as configuration
 from mixminion.app.authority_keys import AuthorityKeys, make_signing_key
 from mixminion.app.authority_status import Health
 from mixminion.authority.register import check
@@ -205,6 +206,28 @@ class RefusedTests(AuthoritiesCase):
             file.write("[Figures]\nfiles = figures.json\n")
         self.one.start()
         self.assertIn("figures.json cannot be used", " ".join(self.one.ask()["attention"]))
+
+
+class FailedTests(AuthoritiesCase):
+    count = 1
+
+    def test_after_the_fork(self):
+        """What only the daemon can find wrong ends its start at once; the log says why, and once
+        it is mended the next start works."""
+        (one,) = self.authorities.all
+        control = one.home / "control"
+        control.mkdir()
+        error = self.assertRaises(NetworkError, one.start)
+        log = configuration.places(configuration.load(one.config)).log
+        self.assertIn("ended with 69:", str(error))
+        self.assertIn(f"ended while it started; the reason is in {log}.", str(error))
+        self.assertNotIn("Traceback", str(error))
+        self.wait(lambda: one.pid is None, "it did not end")
+        text = log.read_text()
+        self.assertEqual(text.count("The authority could not start."), 1)
+        self.assertNotIn("Nobody caught", text)
+        control.rmdir()
+        one.start()
 
 
 class HungUpTests(AuthoritiesCase):

@@ -9,6 +9,7 @@ import socket
 import stat
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import lmdb
 from twisted.internet.threads import deferToThread
@@ -21,7 +22,7 @@ from mixminion.disk import private
 from mixminion.disk.lock import HomeLock
 from mixminion.net import listeners
 from mixminion.net.links import certify
-from mixminion.store.environment import check
+from mixminion.store.opening import check
 from mixminion.testing.cases import AsyncTestCase
 from mixminion.testing.commands import wait_until
 from mixminion.testing.directory import sign_directory
@@ -109,6 +110,19 @@ class RefusedTests(ServerCase):
             "signing.key is no key",
         )
 
+    def test_damaged_packet_key(self):
+        """One that only workers could read: a worker of its own tells, before the fork."""
+        self.refused(lambda home: f"The packet key {damage(home)} cannot be read. Move it away", 78)
+
+    def test_damaged_storage_key(self):
+        """One that nothing stored could be opened with."""
+
+        def spoil(home: Home) -> str:
+            private.write(home.keys / "storage-1.key", b"MIXSTORE")
+            return f"The storage key {home.keys / 'storage-1.key'} cannot be read; move it away"
+
+        self.refused(spoil, 78)
+
     def test_missing(self):
         """A file that every server has."""
         self.refused(
@@ -168,6 +182,14 @@ class RefusedTests(ServerCase):
         )
 
 
+def damage(home: Home) -> Path:
+    """Have it lose the packet key of the present period; where that was."""
+    view = home.view
+    path = home.keys / f"packet-{view.current_period(time.time())}.key"
+    private.write(path, b"{}")
+    return path
+
+
 class FailedTests(ServerCase):
     """What fails after the fork ends the process, with a sentence in the log."""
 
@@ -177,13 +199,16 @@ class FailedTests(ServerCase):
             spoil(home)
         started = [home.twistd(*mode) for home, mode in zip(homes, MODES, strict=True)]
         daemon, foreground = [process.done() for process in started]
-        self.assertEqual((daemon.code, daemon.out, daemon.err), (0, "", ""))
+        self.assertEqual((daemon.code, daemon.out), (1, ""))
+        self.assertIn(f"NotStarted: see {homes[0].log}"[:50], daemon.err)
+        self.assertNotIn("Traceback", daemon.err)
         self.assertEqual((foreground.code, foreground.err), (code, ""))
         for home in homes:
             self.wait(lambda: home.pid is None, "it did not end")  # noqa: B023
             self.wait(lambda: not home.pidfile.exists(), "a pid file")  # noqa: B023
             text = home.log.read_text()
             self.assertEqual(text.count("The server could not start."), 1)
+            self.assertNotIn("Nobody caught", text)
             for part in parts:
                 self.assertIn(part, text)
 
@@ -314,22 +339,6 @@ class RunningTests(ServerCase):
         self.assertOver(home)
         self.assertNotIn("worker process ended", home.log.read_text())
 
-    def test_damaged_packet_keys(self):
-        """Only workers read packet keys: a server without good ones runs, and says so."""
-        home = self.home()
-        for path in home.keys.glob("packet-*.key"):
-            private.write(path, b"{}")
-        started = home.twistd("--nodaemon")
-        self.addCleanup(started.kill)
-        self.wait(home.log.exists, "there is no log")
-        self.wait(lambda: "packet-key-damaged" in home.log.read_text(), "nothing is said")
-        status = home.ask()
-        self.assertFalse(status["ready"])
-        self.assertIn("not ready", status["attention"][0])
-        started.process.terminate()
-        self.assertEqual(started.done().code, -signal.SIGTERM)
-        self.assertOver(home)
-
     def test_umask(self):
         """Under every umask all files are 0600 and folders 0700, those of workers included."""
         homes = {umask: self.home() for umask in ("0", "077", "0777")}
@@ -362,6 +371,34 @@ class WorkerTests(AsyncTestCase):
 
         wait_until(others, kit.SECONDS, "they are not replaced")
         return workers
+
+    async def test_key_damaged_later(self) -> None:
+        """What a worker that is new cannot read is told with the file and the remedy; nothing is
+        lost meanwhile."""
+        case = ServerCase()
+        self.addCleanup(lambda: deferToThread(case.doCleanups))
+        home = case.home()
+        await deferToThread(case.start, home, "--nodaemon")
+        _, *workers = await deferToThread(kit.processes, home)
+        kept = {path: path.read_bytes() for path in home.keys.glob("packet-*.key")}
+        damaged = damage(home)
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+        await kit.send(home.view, home.address, [kit.packet(home.view, b"x") for _ in range(20)])
+        told = f"The packet key {damaged} cannot be read. Move it away and start again"
+
+        def attention() -> list[str]:
+            return kit.attention(home.ask())
+
+        await deferToThread(
+            case.wait, lambda: [a for a in attention() if a.startswith(told)], "not told"
+        )
+        self.assertEqual((await deferToThread(home.ask))["store"]["incoming"], 20)
+        private.write(damaged, kept[damaged])
+        await deferToThread(
+            case.wait, lambda: home.ask()["counters"].get("delivered", 0) == 20, "missing"
+        )
+        self.assertEqual(await deferToThread(attention), [])
 
     async def test_killed_under_load(self) -> None:
         """They are replaced, and every packet arrives once."""

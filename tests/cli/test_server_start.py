@@ -95,6 +95,21 @@ class StartTests(SyncTestCase):
             self.assertIsNone(lock.holder(self.home))
             self.assertFalse((self.home / "twistd.pid").exists())
 
+    def test_ended_after_the_fork(self):
+        """What only the daemon could find wrong: a code, and where the reason is; no lock is held,
+        and the next start works."""
+        self.make()
+        (self.home / "control").mkdir()
+        done = self.server("start")
+        self.assertEqual(done.returncode, 69, done.stderr)
+        log = self.home / "log" / "mixminion.log"
+        self.assertIn(f"ended while it started; the reason is in {log}.", done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+        self.assertIn("The server could not start.", log.read_text())
+        self.assertTrue(wait_until(lambda: lock.holder(self.home) is None, SECONDS))
+        (self.home / "control").rmdir()
+        self.assertEqual(self.server("start").returncode, 0)
+
     def test_after_a_kill(self):
         """kill -9 leaves a pid and a socket that do not keep it from starting, even when the pid
         is somebody else's by now."""

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred, fail, succeed
 
+from mixminion.disk.errors import WriteFailed
 from mixminion.mix.batches import Made, Wanted
-from mixminion.mix.keycare import RETRY, KeyCare
+from mixminion.mix.keycare import LOOK, RETRY, KeyCare
+from mixminion.mix.keys import DamagedKey
 from mixminion.mix.periods import KeyPeriods, Period
 from mixminion.mix.worker import WorkerFailed
 from mixminion.sphinx import geometry as geometries
@@ -25,6 +27,7 @@ class FakeWorkers:
         self.events = events
         self.keys: set[int] = {1}
         self.errors: list[Exception] = []
+        self.damaged: Exception | None = None
         self.held: list[Deferred[list[Made]]] | None = None
         self.begun: list[int] = []
 
@@ -42,6 +45,9 @@ class FakeWorkers:
         self.events.append("keep")
         self.keys.intersection_update(periods)
         return succeed(None)
+
+    def check(self) -> Deferred[None]:
+        return succeed(None) if self.damaged is None else fail(self.damaged)
 
 
 def made(wanted: Sequence[Wanted]) -> list[Made]:
@@ -73,13 +79,20 @@ class Kit(SyncTestCase):
         self.events: list[str] = []
         self.workers, self.store = FakeWorkers(self.events), FakeStore(self.events)
         self.published: list[tuple[Made, ...]] = []
+        self.unpublishable: Exception | None = None
         self.care = KeyCare(
             self.clock,
             KeyPeriods(WEEK, grace=DAY),
             self.workers,  # type: ignore[arg-type]
             self.store,  # type: ignore[arg-type]
-            lambda made: self.published.append(tuple(made)),
+            self.publish,
         )
+
+    def publish(self, made: Sequence[Made]) -> None:
+        """The descriptor."""
+        if self.unpublishable is not None:
+            raise self.unpublishable
+        self.published.append(tuple(made))
 
     def public(self) -> list[int]:
         """The periods whose keys are published."""
@@ -133,6 +146,48 @@ class KeyCareTests(Kit):
         self.assertEqual(self.store.dropped, [])
         self.clock.advance(RETRY)
         self.assertEqual(self.store.dropped, [1])
+
+    def test_what_cannot_be_published_is_published_later(self) -> None:
+        """A full disk: the keys work all the same, and somebody is told."""
+        self.unpublishable = WriteFailed(path="/home/descriptor", reason="full")
+        self.successResultOf(self.start())
+        self.clock.advance(10 * RETRY)
+        self.assertEqual(self.public(), [NOW, NOW + 1, NOW + 2])
+        self.assertTrue(self.care.ready)
+        self.assertEqual(self.published, [])
+        self.assertIs(self.care.problem, self.unpublishable)
+        self.unpublishable = None
+        self.clock.advance(RETRY)
+        self.assertEqual(self.published, [self.care.public])
+        self.assertIsNone(self.care.problem)
+        self.clock.advance(10 * RETRY)
+        self.assertEqual(len(self.published), 1)
+
+    def test_the_same_is_published_again(self) -> None:
+        """At once when somebody asks for it, or when it can be; no key is made for that."""
+        self.care.publish()
+        self.assertEqual(self.published, [])
+        self.successResultOf(self.start())
+        self.care.publish()
+        self.assertEqual(self.published, [self.care.public] * 2)
+        self.unpublishable = WriteFailed(path="/home/descriptor", reason="full")
+        self.care.publish()
+        self.unpublishable = None
+        self.clock.advance(RETRY)
+        self.assertEqual(self.published, [self.care.public] * 3)
+        self.assertEqual(self.events, ["keep"])
+
+    def test_a_damaged_key_is_noticed(self) -> None:
+        """While nothing needs it, within ten minutes; until it is mended."""
+        self.successResultOf(self.start())
+        self.assertIsNone(self.care.problem)
+        self.workers.damaged = DamagedKey(path="/home/keys/packet-1.key")
+        self.clock.advance(LOOK)
+        self.assertIs(self.care.problem, self.workers.damaged)
+        self.assertEqual(len(self.published), 1)
+        self.workers.damaged = None
+        self.clock.advance(RETRY)
+        self.assertIsNone(self.care.problem)
 
     def test_a_defect_of_ours_is_logged_and_the_next_look_comes(self) -> None:
         """It does not end the looks."""

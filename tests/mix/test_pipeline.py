@@ -12,6 +12,7 @@ from mixminion.interfaces import Accepted
 from mixminion.mix import pipeline
 from mixminion.mix.batches import Answers
 from mixminion.mix.cache import PacketCache
+from mixminion.mix.keys import DamagedKey
 from mixminion.mix.periods import KeyPeriods
 from mixminion.mix.pipeline import UNDER_WAY, Pipeline
 from mixminion.mix.pool import Pool
@@ -309,13 +310,16 @@ class FailureTests(Kit):
 
     def test_failures_in_a_row_are_tried_less_and_less_often(self) -> None:
         """A damaged key: nothing is lost, nothing is hot; a batch that works ends the pauses."""
-        self.workers.errors = [WorkerFailed(reason="packet-key-damaged")] * 100
+        damaged = DamagedKey(path="/home/keys/packet-1.key")
+        self.workers.errors = [damaged] * 100
         self.add_together()
         self.clock.advance(600)
+        self.assertIs(self.pipeline.problem, damaged)
         self.assertTrue(10 < len(self.workers.sizes) < 30, self.workers.sizes)
         self.workers.errors.clear()
         self.clock.advance(60)
         self.assertEqual(len(self.texts()), 10)
+        self.assertIsNone(self.pipeline.problem)
         self.workers.errors.append(WorkerFailed(reason="os-error"))
         self.add(self.deliver(b"next"))
         self.clock.advance(1)

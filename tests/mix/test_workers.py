@@ -12,8 +12,10 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
 
 from mixminion.counters import Counters
+from mixminion.errors import OperatorError, render
 from mixminion.mix import batches, worker, workers
 from mixminion.mix.batches import Answer, Drop
+from mixminion.mix.keys import DamagedKey
 from mixminion.mix.slots import BATCH
 from mixminion.mix.unwrapping import Unwrapping
 from mixminion.mix.worker import WorkerFailed
@@ -22,6 +24,9 @@ from mixminion.sphinx.unwrap import Deliver
 from mixminion.testing.cases import AsyncTestCase, SyncTestCase
 from tests.mix import broken_worker
 from tests.mix.kit import GEOMETRY, NODE, Maker, until
+
+LIMITED = "trap '' XFSZ; ulimit -f 0; exec \"$@\""
+"""A process whose files may have no octet, as on a full disk."""
 
 
 class Kit(AsyncTestCase):
@@ -138,9 +143,41 @@ class WorkTests(Kit):
             pool.make([self.maker.wanted(1)]),
         ]
         for each in failing:
-            error = await self.assertFailure(each, WorkerFailed)
-            self.assertEqual(error.fields["reason"], "packet-key-damaged")
+            error = await self.assertFailure(each, DamagedKey)
+            self.assertEqual(error.fields["path"], str(self.maker.keys.path(1)))
         self.assertEqual(self.counters["worker-died"], 0)
+
+    async def failure(self, asked: Deferred[Any]) -> OperatorError:
+        """Why it failed."""
+        try:
+            await asked
+        except OperatorError as error:
+            return error
+        self.fail("it did not")
+
+    async def test_every_key_is_checked(self) -> None:
+        """Those that a worker has read before, too: the next one will read them again."""
+        pool = self.start()
+        packets = self.batch("x", 1)
+        await pool.check()
+        await pool.unwrap([1], packets)
+        path = self.maker.keys.path(1)
+        path.write_bytes(b"{}")
+        error = await self.failure(pool.check())
+        self.assertIn(f"{path} cannot be read. Move it away", render(error))
+        self.assert_answered(await pool.unwrap([1], packets), "x", 1)
+        path.chmod(0o644)
+        inline = InlineWorkers(Unwrapping(self.maker.keys, None, GEOMETRY.packet))
+        for asked in (pool.check(), inline.check()):
+            self.assertIn(f"chmod 600 {path}", render(await self.failure(asked)))
+
+    async def test_a_full_disk_is_told(self) -> None:
+        """A key that cannot be written is none, and half of none either."""
+        pool = self.start(program=lambda told: ["sh", "-c", LIMITED, "sh", *workers.command(told)])
+        error = await self.failure(pool.make([self.maker.wanted(7)]))
+        path = self.maker.keys.path(7)
+        self.assertEqual(render(error), f"Cannot write {path}: File too large.")
+        self.assertEqual(sorted(each.name for each in path.parent.iterdir()), ["packet-1.key"])
 
 
 class DeathTests(Kit):

@@ -16,6 +16,7 @@ from pathlib import Path
 import lmdb
 from twisted.python.failure import Failure
 
+from mixminion.crypto.rng import SystemRandom
 from mixminion.disk.errors import PrivateFileError, WriteFailed
 from mixminion.disk.keystore import KeyStore, Kind
 from mixminion.errors import render
@@ -28,7 +29,10 @@ from mixminion.store import (
     StoreTooNew,
     StoreUnusable,
 )
+from mixminion.store.keyring import Keyring
+from mixminion.store.opening import check
 from mixminion.store.room import PAGE, RESERVE
+from mixminion.store.witness import Witness
 from tests.store.cases import MAP, NODE, PACKET, StoreCase
 
 
@@ -120,29 +124,32 @@ class DiskErrorTests(StoreCase):
         self.assertEqual(len(self.result(self.open().waiting()).pooled), 18)
 
     def test_opened_on_a_full_disk(self):
-        """Wherever the disk ends, a start says so in a sentence, or works; nothing it left keeps
-        the next from working."""
+        """Wherever the disk ends, what is done before the fork says so in a sentence, or the start
+        works; nothing that was left keeps the next from working."""
         outcomes = []
-        for size in range(0, 30 * PAGE, PAGE):
+        for size in range(0, 40 * PAGE, PAGE):
             self.path = self.path.with_name(f"store-{size}")
             self.keys = KeyStore(Kind.DISK, self.path.with_name(f"keys-{size}"))
-            for _ in range(3):
-                self.limit_files(size)
-                try:
+            self.limit_files(size)
+            try:
+                Keyring(self.keys, SystemRandom(), 1)
+                Witness(self.keys).close()
+                check(self.path, MAP)
+            except (StoreUnusable, WriteFailed) as error:
+                self.assertEqual(error.exit_code, 73)
+                self.assertRegex(render(error), "File too large|may be full")
+                outcomes.append(False)
+            else:
+                for _ in range(5):
                     self.result(self.open().close())
-                except (StoreUnusable, WriteFailed) as error:
-                    self.assertEqual(error.exit_code, 73)
-                    self.assertRegex(render(error), "File too large|may be full")
-                    outcomes.append(False)
-                else:
-                    outcomes.append(True)
-                self.lift()
+                outcomes.append(True)
+            self.lift()
             store = self.open()
             self.assertEqual([f for f in store.started.findings if f.doubtful], [])
             self.pooled(store, bytes(PACKET))
             self.result(store.close())
-        self.assertEqual(set(outcomes), {True, False})
-        self.assertTrue(all(outcomes[-3:]))
+        self.assertEqual(outcomes, sorted(outcomes))
+        self.assertEqual((outcomes[0], outcomes[-1]), (False, True))
 
     def test_small_disks(self):
         """A disk of any size is filled until it refuses, and drained to nothing, in any order,
