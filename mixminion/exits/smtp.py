@@ -10,13 +10,15 @@ from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from zope.interface import implementer
 
-from mixminion.exits import answers, smtp_auth, smtp_tls
+from mixminion.exits import answers, dkim, smtp_auth, smtp_tls
 from mixminion.exits.answers import FINAL, Way
 from mixminion.exits.smtp_relay import Relay
 from mixminion.exits.smtp_section import Section
 from mixminion.exits.smtp_session import Envelope, Manner, Timeouts, Unreachable
 from mixminion.interfaces import ExitEnvironment, IExit, Message, Outcome, OutcomeKind
 from mixminion.mail import address, compose
+from mixminion.mail import dkim as mail_dkim
+from mixminion.mail.dkim import Signer
 from mixminion.mail.errors import MailError
 
 __all__ = ["Section", "SmtpExit", "make"]
@@ -29,12 +31,13 @@ REMEMBERED = 1000
 class SmtpExit:
     """One way out and one sender's address."""
 
-    def __init__(self, name: str, section: Section, way: Way) -> None:
+    def __init__(self, name: str, section: Section, way: Way, signers: Sequence[Signer]) -> None:
         self.name = name
         self.policy = section.policy
         self.domain = section.domain
         self._section = section
         self._way = way
+        self._signers = signers
         self._known: OrderedDict[str, Mapping[str, Outcome]] = OrderedDict()
 
     def describe(self) -> Mapping[str, Any]:
@@ -80,8 +83,9 @@ class SmtpExit:
         known = self._known.pop(message.message_id, {})
         left = tuple(name for name in message.recipients if name not in known)
         try:
-            mail = self._mail(message)
-            answered = await self._way.send(Envelope(str(self._section.sender.address), left, mail))
+            sender = str(self._section.sender.address)
+            envelope = Envelope(sender, left, self._mail(message), self._seal)
+            answered = await self._way.send(envelope)
         except MailError as error:
             return Outcome(OutcomeKind.PERMANENT, error.code)
         except Unreachable as error:
@@ -93,6 +97,9 @@ class SmtpExit:
             final = {name: each for name, each in outcomes.items() if each.kind in FINAL}
             self._remember(message, final)
         return outcome
+
+    def _seal(self, mail: compose.Mail) -> compose.Mail:
+        return mail_dkim.sign(mail, self._signers) if self._signers else mail
 
     def _mail(self, message: Message) -> compose.Mail:
         sender = str(self._section.sender)
@@ -125,7 +132,8 @@ def make(name: str, section: Section, environment: ExitEnvironment) -> SmtpExit:
 
     :raises mixminion.errors.OperatorError: a file that the section names cannot be used.
     """
-    return SmtpExit(name, section, _relay(section, environment))
+    keys = dkim.load(section.domain, section.dkim_keys)
+    return SmtpExit(name, section, _relay(section, environment), keys)
 
 
 def _relay(section: Section, environment: ExitEnvironment) -> Relay:

@@ -10,6 +10,7 @@ from typing_extensions import override
 from mixminion.config import BadValue, option, section, values
 from mixminion.config.values import Value
 from mixminion.exits import smtp_tls
+from mixminion.exits.dkim import KeyFile, key_file
 from mixminion.exits.section import ExitSection
 from mixminion.mail import address
 from mixminion.mail.address import Mailbox
@@ -75,6 +76,13 @@ class Section(ExitSection):
         values.path,
         default=None,
         doc="A private file whose first line is the password.",
+    )
+    dkim_keys: tuple[KeyFile, ...] = option(
+        values.list_of(key_file),
+        default="",
+        doc="""The keys that mail is signed with (DKIM), each with the selector under which the
+        DNS has its other half.  One of RSA at least, since many know no other; one of Ed25519
+        beside it.  Without any, the relay should sign.""",
     )
     max_message: int = option(
         values.within(values.size, 1024, 1 << 26),

@@ -79,11 +79,17 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A mail with the addresses it is from and for."""
+    """A mail with the addresses it is from and for.  *seal* is done to it when the far side
+    has said what it takes: signatures must see what leaves."""
 
     sender: str
     recipients: tuple[str, ...]
     mail: Mail
+    seal: Callable[[Mail], Mail] = lambda mail: mail
+
+    def ready(self, *, eight_bit: bool) -> Mail:
+        """The mail as it leaves; raises :class:`EightBit`."""
+        return self.seal(self.mail if eight_bit else self.mail.seven_bit())
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +152,7 @@ class Session(smtp.ESMTPClient):
         :raises EightBit: at once, when the server takes 7-bit mail only.
         :raises Unreachable: by the Deferred.
         """
-        eight_bit = b"8BITMIME" in self._extensions
-        mail = envelope.mail if eight_bit else envelope.mail.seven_bit()
+        mail = envelope.ready(eight_bit=b"8BITMIME" in self._extensions)
         self._data = data.encode(mail.octets())
         if 0 < self._largest() < len(self._data):
             self._data = b""
