@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from mixminion.exits import answers, dkim, smtp_auth, smtp_tls
 from mixminion.exits.answers import FINAL, Way
+from mixminion.exits.limits import Limits, OverLimit
 from mixminion.exits.smtp_relay import Relay
 from mixminion.exits.smtp_section import Section
 from mixminion.exits.smtp_session import Envelope, Manner, Timeouts, Unreachable
@@ -25,19 +26,24 @@ __all__ = ["Section", "SmtpExit", "make"]
 
 MOST_RECIPIENTS = 50
 REMEMBERED = 1000
+OVER_LIMIT = "over-limit"
+PUT_OFF = Outcome(OutcomeKind.TEMPORARY, OVER_LIMIT)
 
 
 @implementer(IExit)
 class SmtpExit:
     """One way out and one sender's address."""
 
-    def __init__(self, name: str, section: Section, way: Way, signers: Sequence[Signer]) -> None:
+    def __init__(
+        self, name: str, section: Section, way: Way, signers: Sequence[Signer], limits: Limits
+    ) -> None:
         self.name = name
         self.policy = section.policy
         self.domain = section.domain
         self._section = section
         self._way = way
         self._signers = signers
+        self._limits = limits
         self._known: OrderedDict[str, Mapping[str, Outcome]] = OrderedDict()
 
     def describe(self) -> Mapping[str, Any]:
@@ -81,22 +87,38 @@ class SmtpExit:
         Message-ID) twice, never nothing.
         """
         known = self._known.pop(message.message_id, {})
-        left = tuple(name for name in message.recipients if name not in known)
         try:
-            sender = str(self._section.sender.address)
-            envelope = Envelope(sender, left, self._mail(message), self._seal)
-            answered = await self._way.send(envelope)
+            answered = await self._send(message, known)
         except MailError as error:
             return Outcome(OutcomeKind.PERMANENT, error.code)
         except Unreachable as error:
             self._remember(message, known)
             return Outcome(OutcomeKind.UNREACHABLE, error.reason)
+        except OverLimit:
+            self._remember(message, known)
+            return Outcome(OutcomeKind.UNREACHABLE, OVER_LIMIT)
         outcomes = {**known, **answered}
         outcome = answers.together(outcomes)
         if outcome.kind not in FINAL:
             final = {name: each for name, each in outcomes.items() if each.kind in FINAL}
             self._remember(message, final)
         return outcome
+
+    async def _send(self, message: Message, known: Mapping[str, Outcome]) -> Mapping[str, Outcome]:
+        """One attempt for those whose outcome is not known."""
+        left = [name for name in message.recipients if name not in known]
+        mail = self._mail(message)
+        share = self._limits.take(left, len(message.content))
+        answered: Mapping[str, Outcome] = {}
+        try:
+            if share.recipients:
+                sender = str(self._section.sender.address)
+                envelope = Envelope(sender, share.recipients, mail, self._seal)
+                answered = await self._way.send(envelope)
+        finally:
+            final = {name for name, outcome in answered.items() if outcome.kind in FINAL}
+            self._limits.give_back(share, set(share.recipients) - final)
+        return {**answered, **dict.fromkeys(share.put_off, PUT_OFF)}
 
     def _seal(self, mail: compose.Mail) -> compose.Mail:
         return mail_dkim.sign(mail, self._signers) if self._signers else mail
@@ -133,7 +155,8 @@ def make(name: str, section: Section, environment: ExitEnvironment) -> SmtpExit:
     :raises mixminion.errors.OperatorError: a file that the section names cannot be used.
     """
     keys = dkim.load(section.domain, section.dkim_keys)
-    return SmtpExit(name, section, _relay(section, environment), keys)
+    limits = Limits(section, environment.reactor, environment.random)
+    return SmtpExit(name, section, _relay(section, environment), keys, limits)
 
 
 def _relay(section: Section, environment: ExitEnvironment) -> Relay:

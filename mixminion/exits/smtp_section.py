@@ -11,7 +11,7 @@ from mixminion.config import BadValue, option, section, values
 from mixminion.config.values import Value
 from mixminion.exits import smtp_tls
 from mixminion.exits.dkim import KeyFile, key_file
-from mixminion.exits.section import ExitSection
+from mixminion.exits.limits import LimitedSection
 from mixminion.mail import address
 from mixminion.mail.address import Mailbox
 from mixminion.mail.errors import BadAddress
@@ -32,7 +32,7 @@ _CHECKED = "tls = required or tls = implicit"
 
 
 @section("Exit", named=True)
-class Section(ExitSection):
+class Section(LimitedSection):
     """Mail, handed to a mail server that relays it.  That server must take mail from this
     machine and should offer 8BITMIME."""
 
@@ -114,7 +114,7 @@ class Section(ExitSection):
     @override
     def problems(self) -> Iterator[tuple[str, str]]:
         """What only several keys together show."""
-        yield from ExitSection.problems(self)
+        yield from LimitedSection.problems(self)
         if self.from_ is not None and self.from_.address.domain != self.domain:
             yield "from", f"expected an address in the domain {self.domain}"
         if self.ca_file is not None and self.tls not in smtp_tls.CHECKED:

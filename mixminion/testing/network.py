@@ -36,6 +36,8 @@ from mixminion.testing.directories import ByHand, ByVote, Directory
 MIXES = 5
 EXITS = 2  #: how many of the mixes, counted from the last, hand mail over
 DOMAIN = "mix.example.test"
+NO_LIMITS = tuple(f"{each}-limit =" for each in ("recipient", "domain", "message", "bandwidth"))
+"""Lines of a mail exit's section: tests send to one recipient what they like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +147,9 @@ class LocalNetwork:
         if mix.exit:
             options += ["--exit-smtp-relay", self.relay, "--exit-smtp-domain", DOMAIN]
         mixminion("server", "init", *options)
-        if mix.exit and self._exit_lines:
+        if mix.exit:
             title = "[Exit smtp]\n"
-            lines = title + "".join(line + "\n" for line in self._exit_lines)
+            lines = title + "".join(line + "\n" for line in (*NO_LIMITS, *self._exit_lines))
             private.write(mix.config, mix.config.read_text().replace(title, lines).encode())
 
     def _client(self) -> str:

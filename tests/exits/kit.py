@@ -24,11 +24,13 @@ from mixminion.interfaces import (
     OutcomeKind,
     Random,
 )
+from mixminion.testing import network
 
 MODULES: Mapping[str, IExitModule] = {
     "drop": LazyModule("drop", "mixminion.exits.drop"),
     "smtp": LazyModule("smtp", "mixminion.exits.smtp"),
 }
+NO_LIMITS = "\n".join(network.NO_LIMITS)
 DELIVERED = Outcome(OutcomeKind.DELIVERED, "smtp-250")
 POLICY = DeliveryPolicy(concurrency=2, retry_first=10.0, retry_longest=100.0, expiry=1000.0)
 

@@ -99,7 +99,8 @@ class SmtpCase(AsyncTestCase):
     ) -> SmtpExit:
         """An exit configured with *keys*; *shorter* are timeouts that no operator would take."""
         port = port or self.port.getHost().port
-        text = f"[Exit smtp]\nmodule = smtp\ndomain = mix.test\nrelay = {host}:{port}\n{keys}\n"
+        text = f"[Exit smtp]\nmodule = smtp\ndomain = mix.test\nrelay = {host}:{port}\n"
+        text += keys if "-limit" in keys else f"{keys}\n{kit.NO_LIMITS}\n"
         [section] = kit.config(text).named(ExitSection).values()
         exit = make("smtp", replace(section, **shorter), kit.Environment(reactor))
         self.exits.append(exit)
@@ -474,6 +475,32 @@ class TlsTests(SmtpCase):
         self.assertEqual(self.sink.received, [])
 
 
+class LimitTests(SmtpCase):
+    async def test_recipient(self) -> None:
+        """Over a recipient's limit he alone waits; a message that was not taken costs nothing."""
+        exit = self.exit("tls = no\nrecipient-limit = 20/day")
+        both = ("bob@example.test", "alice@example.test")
+        self.assertEqual(kind(await exit.deliver(message(n=1))), ("delivered", "smtp-250"))
+        self.sink.script.end = 451
+        self.assertEqual(kind(await exit.deliver(message(n=2))), ("temporary", "smtp-451"))
+        self.sink.script.end = 250
+        self.assertEqual(kind(await exit.deliver(message(n=2))), ("delivered", "smtp-250"))
+        outcome = await exit.deliver(message(CONTENT, *both, n=3))
+        self.assertEqual(kind(outcome), ("temporary", "over-limit"))
+        self.assertEqual(self.sink.received[-1].recipients, both[1:])
+        outcome = await exit.deliver(message(CONTENT, *both, n=3))
+        self.assertEqual(kind(outcome), ("temporary", "over-limit"))
+        self.assertEqual(len(self.sink.received), 3)
+
+    async def test_whole(self) -> None:
+        """Over the exit's own limit everything waits."""
+        exit = self.exit("tls = no\nbandwidth-limit = 1 KiB/day")
+        self.assertEqual(kind(await exit.deliver(message(n=1))), ("delivered", "smtp-250"))
+        await exit.deliver(message(CONTENT, "alice@example.test", n=2))
+        outcome = await exit.deliver(message(CONTENT, "eve@example.test", n=3))
+        self.assertEqual(kind(outcome), ("unreachable", "over-limit"))
+
+
 class AuthTests(SmtpCase):
     def setUp(self) -> None:
         super().setUp()
@@ -614,6 +641,9 @@ class CheckTests(SyncTestCase):
             ("relay = 127.0.0.1", "relay", "port"),
             ("retry-first = 1 day", "retry-longest", "at least"),
             ("ca-file = x", "ca-file", "required"),
+            ("recipient-limit = 5", "recipient-limit", "/hour"),
+            ("recipient-limit = 5/week", "recipient-limit", "/hour"),
+            ("bandwidth-limit = 5/hour", "bandwidth-limit", "a size"),
             ("user = x\npassword-file = y", "user", "in the clear"),
             ("password-file = y", "password-file", "together"),
             ("colour = red", "colour", "unknown key"),

@@ -55,7 +55,7 @@ class PostfixCase(AsyncTestCase):
         port = self.postfix.seven_bit_port if seven_bit else self.postfix.port
         text = (
             "[Exit smtp]\nmodule = smtp\ndomain = mix.test\nmax-message = 8 MB\ntls = required\n"
-            f"ca-file = {self.postfix.ca_file}\nrelay = 127.0.0.1:{port}\n"
+            f"ca-file = {self.postfix.ca_file}\nrelay = 127.0.0.1:{port}\n{kit.NO_LIMITS}\n"
         )
         [exit] = registry.load(kit.config(text), kit.Environment(reactor), kit.MODULES).values()
         assert isinstance(exit, SmtpExit)
