@@ -1,4 +1,4 @@
-"""The exit to mail, by way of a mail server that relays for this one (RFC 5321)."""
+"""The exit to mail: by a mail server that relays for this one (RFC 5321), or by a program."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from zope.interface import implementer
 from mixminion.exits import answers, dkim, smtp_auth, smtp_tls
 from mixminion.exits.answers import FINAL, Way
 from mixminion.exits.limits import Limits, OverLimit
+from mixminion.exits.smtp_program import Sendmail
 from mixminion.exits.smtp_relay import Relay
-from mixminion.exits.smtp_section import Section
+from mixminion.exits.smtp_section import SENDMAIL, Section
 from mixminion.exits.smtp_session import Envelope, Manner, Timeouts, Unreachable
 from mixminion.interfaces import ExitEnvironment, IExit, Message, Outcome, OutcomeKind
 from mixminion.mail import address, compose
@@ -156,7 +157,12 @@ def make(name: str, section: Section, environment: ExitEnvironment) -> SmtpExit:
     """
     keys = dkim.load(section.domain, section.dkim_keys)
     limits = Limits(section, environment.reactor, environment.random)
-    return SmtpExit(name, section, _relay(section, environment), keys, limits)
+    way: Way
+    if section.transport == SENDMAIL:
+        way = Sendmail(environment.reactor, section.command, section.final_timeout)
+    else:
+        way = _relay(section, environment)
+    return SmtpExit(name, section, way, keys, limits)
 
 
 def _relay(section: Section, environment: ExitEnvironment) -> Relay:

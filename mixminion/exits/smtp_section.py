@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from mixminion.config import BadValue, option, section, values
 from mixminion.config.values import Value
-from mixminion.exits import smtp_tls
+from mixminion.exits import smtp_program, smtp_tls
 from mixminion.exits.dkim import KeyFile, key_file
 from mixminion.exits.limits import LimitedSection
 from mixminion.mail import address
@@ -28,14 +28,29 @@ def _mailbox(text: str) -> Mailbox:
 mailbox: Value[Mailbox] = Value("a mailbox such as Anonymous <anonymous@mix.example>", _mailbox)
 
 
+RELAY = "relay"
+SENDMAIL = "sendmail"
+
 _CHECKED = "tls = required or tls = implicit"
 
 
 @section("Exit", named=True)
 class Section(LimitedSection):
-    """Mail, handed to a mail server that relays it.  That server must take mail from this
-    machine and should offer 8BITMIME."""
+    """Mail, handed to a mail server that relays it, or to a program.  That server must take
+    mail from this machine and should offer 8BITMIME."""
 
+    transport: str = option(
+        values.choice(RELAY, SENDMAIL),
+        default=RELAY,
+        doc="""How mail leaves: by the mail server under relay, or by the program under
+        command.""",
+    )
+    command: tuple[str, ...] = option(
+        smtp_program.command,
+        default="/usr/sbin/sendmail",
+        doc="""With transport = sendmail: a program that is called, without a shell, with the
+        arguments -i -f SENDER -- RECIPIENTS, and reads the mail.  It has final-timeout to end.""",
+    )
     relay: HostPort = option(
         values.host_port,
         default="127.0.0.1:25",
@@ -117,6 +132,8 @@ class Section(LimitedSection):
         yield from LimitedSection.problems(self)
         if self.from_ is not None and self.from_.address.domain != self.domain:
             yield "from", f"expected an address in the domain {self.domain}"
+        if self.transport != RELAY and self.user is not None:
+            yield "user", "expected transport = relay beside it"
         if self.ca_file is not None and self.tls not in smtp_tls.CHECKED:
             yield "ca-file", f"expected {_CHECKED} beside it: otherwise nothing is checked"
         if self.user is not None and self.tls not in smtp_tls.CHECKED:

@@ -70,6 +70,7 @@ MASTER = """\
 127.0.0.1:{auth_port} inet n - n - - smtpd -o smtpd_sasl_auth_enable=yes
  -o smtpd_sender_restrictions=permit_sasl_authenticated,reject
 grey unix - n n - 0 spawn user=nobody argv=/usr/bin/python3 {base}/grey.py
+pickup unix n - n 1 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr

@@ -19,7 +19,7 @@ from mixminion.crypto.rng import SeededRandom
 from mixminion.exits import record, registry
 from mixminion.exits.delivery import DESTINATION, Delivery
 from mixminion.exits.smtp import SmtpExit
-from mixminion.interfaces import Message, Outcome
+from mixminion.interfaces import Message, Outcome, OutcomeKind
 from mixminion.testing.certificates import Authority
 from tests.exits import kit
 from tests.integration.dovecot import PASSWORDS, Dovecot
@@ -145,6 +145,27 @@ class AuthTests(RelayCase):
         self.assertEqual({message_id(mail) for mail in mails}, {"<0@mix.test>", "<1@mix.test>"})
         self.assertEqual(self.postfix.log.count("sasl_method=PLAIN, sasl_username=mixer"), 2)
         self.assertNotIn(PASSWORDS["mixer"], self.postfix.log)
+
+
+class SendmailTests(RelayCase):
+    async def test_sendmail(self) -> None:
+        """Postfix's own program takes mail for several, dots and 8 bits as they are; with a
+        configuration that it cannot use, everything waits."""
+        content = (
+            "Content-Type: text/plain; charset=utf-8\r\n\r\nä\r\n.\r\n..\r\nFrom x\r\n".encode()
+        )
+        both = (BOB, "alice@example.test")
+        mail = Message("smtp", both, content, None, "<1@mix.test>", 1_800_000_000)
+        keys = "transport = sendmail\ncommand = /usr/sbin/sendmail -C"
+        exit = self.made(1, f"{keys} {self.postfix.base / 'etc'}")
+        self.assertEqual(kind(await exit.deliver(mail)), ("delivered", "exit-0"))
+        for user in ("bob", "alice"):
+            [arrived] = await self.arrived(1, user)
+            self.assertEqual(body(arrived), body(content))
+            self.assertEqual(message_id(arrived), "<1@mix.test>")
+            self.assertIn(b"Return-Path: <anonymous@mix.test>", arrived)
+        exit = self.made(1, f"{keys} /nowhere")
+        self.assertEqual((await exit.deliver(mail)).kind, OutcomeKind.TEMPORARY)
 
 
 class Cutter(Protocol):
