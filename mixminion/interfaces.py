@@ -222,8 +222,16 @@ class IDelivery(Interface):
     def offer(record_id: int, destination: bytes, due: float) -> None:
         """The pool released this stored record: hand it over, then have it deleted."""
 
+    def recall(entries: Sequence[tuple[int, bytes, float]]) -> Awaitable[set[int]]:
+        """At a start, before anything stored is pooled again: all stored records for exits, by id,
+        destination and due time.  Fires with the ids that are not to be pooled: exits keep them
+        to remember something."""
+
     def waiting() -> Mapping[str, int]:
         """Queue lengths by exit name."""
+
+    def incomplete() -> int:
+        """Messages of which fragments are missing."""
 
     def start() -> Awaitable[None]:
         """Start every exit."""

@@ -25,6 +25,7 @@ from mixminion.directory.parameters import Parameters
 from mixminion.directory.parts import Exit
 from mixminion.disk import private, sealed
 from mixminion.errors import OperatorError
+from mixminion.exits.section import FragmentsSection
 from mixminion.mix.batches import Made
 from mixminion.mix.config import IncomingSection, OutgoingSection, ServerSection
 from mixminion.mix.periods import KeyPeriods
@@ -163,6 +164,7 @@ def write_descriptor(
     """Sign and store the descriptor of the server as it is configured, with the packet keys
     that were made; *start* is the number of its store's start, 1 before the first."""
     server, incoming = config[ServerSection], config[IncomingSection]
+    fragments = config[FragmentsSection]
     descriptor = Descriptor(
         identity=keys.read_identity(),
         nickname=server.nickname,
@@ -177,7 +179,7 @@ def write_descriptor(
             PacketKey(period=each.period, suite=each.suite, key=each.key) for each in made
         ),
         exits=tuple(
-            Exit.described(exit.name, exit.describe())
+            Exit.described(exit.name, fragments.published(exit.describe()))
             for exit in exits(config, None, SystemRandom()).values()
         ),
         accepts=incoming.accept,

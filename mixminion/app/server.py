@@ -54,6 +54,7 @@ from mixminion.errors import (
     render,
 )
 from mixminion.exits.delivery import Delivery
+from mixminion.exits.section import FragmentsSection
 from mixminion.mix.batches import Made
 from mixminion.mix.config import (
     IncomingSection,
@@ -205,7 +206,13 @@ class ServerService(Service):
             listen=self._listen,
             connect=self._endpoint,
             delivery=lambda store: Delivery(
-                self._exits, store, reactor, random, self._counters, host_name(config)
+                self._exits,
+                store,
+                reactor,
+                random,
+                self._counters,
+                host_name(config),
+                config[FragmentsSection],
             ),
             documents=self._directories.site(),
             storage_period=config[ServerSection].storage_period,

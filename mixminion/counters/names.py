@@ -26,6 +26,11 @@ class Name(StrEnum):
     DELIVERED = "delivered"  #: messages an exit's far side accepted
     RETRIED = "retried"  #: temporary failures of hand-overs
     FAILED = "failed"  #: permanent failures of hand-overs
+    FRAGMENTS = "fragments"  #: of messages, taken up by an exit
+    FRAGMENTS_SURPLUS = "fragments-surplus"  #: that came twice, late, or were not needed
+    FRAGMENTS_FULL = "fragments-full"  #: for which there was no room
+    FRAGMENTS_EXPIRED = "fragments-expired"  #: of messages that stayed incomplete
+    ASSEMBLED = "assembled"  #: messages that are complete
     DIAL_FAILED = "dial-failed"
     LINK_REFUSED = "link-refused"  #: TLS or identity refused, either side
     LINK_BROKEN = "link-broken"  #: a peer broke MMTP

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from twisted.internet.defer import DeferredList, ensureDeferred
 from twisted.logger import Logger
@@ -10,7 +10,10 @@ from zope.interface import implementer
 
 from mixminion.counters import Counters, Name
 from mixminion.exits import record
-from mixminion.exits.lane import Lane, discard
+from mixminion.exits.assembly import Assembly, PartStore
+from mixminion.exits.lane import Held, Lane, Records
+from mixminion.exits.section import FragmentsSection
+from mixminion.exits.wholes import OneAtATime, Wholes
 from mixminion.exits.words import word
 from mixminion.interfaces import (
     Accepted,
@@ -19,7 +22,6 @@ from mixminion.interfaces import (
     IExit,
     Message,
     Random,
-    RecordStore,
 )
 from mixminion.payload import frame, message
 from mixminion.payload.errors import BadPayload
@@ -28,6 +30,7 @@ from mixminion.util import faults
 log = Logger()
 
 DESTINATION = b"exit:"
+PARTS = DESTINATION + b"#"
 
 COVER = "cover"
 BAD_PAYLOAD = "bad-payload"
@@ -41,28 +44,42 @@ ORPHAN_EXPIRY = 5 * 86_400.0
 
 @implementer(IDelivery)
 class Delivery:
-    """One lane of hand-overs for each exit.  *host_name* is the right side of Message-IDs where an
-    exit has no domain of its own."""
+    """For each exit one lane of hand-overs, and one more for messages that came in fragments,
+    which are taken as *fragments* says (None: as is usual).  *host_name* is the right side of
+    Message-IDs where an exit has no domain of its own."""
 
     def __init__(
         self,
         exits: Mapping[str, IExit],
-        store: RecordStore,
+        store: PartStore,
         clock: Clock,
         random: Random,
         counters: Counters,
         host_name: str,
+        fragments: FragmentsSection | None = None,
     ) -> None:
         self._random = random
         self._host_name = host_name
         self._counters = counters
-        self._store = store
         self._clock = clock
         self._exits = dict(exits)
-        self._lanes = {
-            DESTINATION + name.encode(): Lane(exit, store, clock, random, counters)
-            for name, exit in exits.items()
-        }
+        self._records = Records(store)
+        self._assembly = Assembly(
+            fragments or FragmentsSection(),
+            store,
+            clock,
+            counters,
+            self._message_id,
+            self._offer_whole,
+        )
+        self._lanes: dict[bytes, Lane] = {}
+        self._whole_lanes: dict[str, Lane] = {}
+        for name, exit in exits.items():
+            lane = Lane(exit, self._records, clock, random, counters)
+            self._lanes[DESTINATION + name.encode()] = lane
+            self._whole_lanes[name] = Lane(
+                OneAtATime(exit, lane), Wholes(self._assembly, exit), clock, random, counters
+            )
 
     # -- before the pool -------------------------------------------------------------------
 
@@ -72,6 +89,8 @@ class Delivery:
             opened = frame.parse(payload)
             if opened.kind is frame.Kind.COVER:
                 return COVER
+            if opened.kind is frame.Kind.FRAGMENT:
+                return self._assembly.accept(opened.content) if self._exits else UNKNOWN_EXIT
             if opened.kind not in (frame.Kind.MESSAGE, frame.Kind.DEFLATED):
                 return WRONG_KIND
             deflated = opened.content if opened.kind is frame.Kind.DEFLATED else None
@@ -111,37 +130,64 @@ class Delivery:
         if refused is not None:
             return word(refused)
         # The moment of release, never of arrival: it is what the world may know.
-        domain = module.domain or self._host_name
-        message_id = f"<{self._random.octets(16).hex()}@{domain}>"
+        message_id = self._message_id(exit)
         stored = Message(exit, recipients, content, surb_id, message_id, int(due))
         return Accepted(DESTINATION + exit.encode(), record.encode(stored, deflated))
 
+    def _message_id(self, exit: str) -> str:
+        module = self._exits.get(exit)
+        domain = (module and module.domain) or self._host_name
+        return f"<{self._random.octets(16).hex()}@{domain}>"
+
     # -- after the pool --------------------------------------------------------------------
+
+    async def recall(self, entries: Sequence[tuple[int, bytes, float]]) -> set[int]:
+        """See :class:`IDelivery`."""
+        return await self._assembly.recall(entries)
 
     def offer(self, record_id: int, destination: bytes, due: float) -> None:
         """See :class:`IDelivery`.  A message for an exit that is not configured any more stays
         stored until the exit is back, for :data:`ORPHAN_EXPIRY` at most."""
-        lane = self._lanes.get(destination)
+        if destination.startswith(PARTS):
+            self._assembly.offer(record_id, destination, due)
+        else:
+            exit = destination.removeprefix(DESTINATION).decode()
+            self._queue(self._lanes.get(destination), self._records, exit, record_id, due)
+
+    def _offer_whole(self, record_id: int, exit: str, due: float) -> None:
+        lane = self._whole_lanes.get(exit)
+        self._queue(lane, Wholes(self._assembly), exit, record_id, due)
+
+    def _queue(self, lane: Lane | None, held: Held, exit: str, record_id: int, due: float) -> None:
         if lane is not None:
             lane.add(record_id, due)
         elif due + ORPHAN_EXPIRY <= self._clock.seconds():
             self._counters.add(Name.EXPIRED)
-            _ = ensureDeferred(discard(self._store, [record_id]))
+            _ = ensureDeferred(held.discard([record_id]))
         else:
             log.warn(
                 "A stored message is for the exit {exit}, which is not configured; it waits",
-                exit=destination.removeprefix(DESTINATION).decode(),
+                exit=exit,
             )
 
     def waiting(self) -> Mapping[str, int]:
         """See :class:`IDelivery`."""
-        return {lane.name: len(lane) for lane in self._lanes.values()}
+        return {
+            lane.name: len(lane) + len(self._whole_lanes[lane.name])
+            for lane in self._lanes.values()
+        }
+
+    def incomplete(self) -> int:
+        """See :class:`IDelivery`."""
+        return len(self._assembly)
 
     async def start(self) -> None:
         """See :class:`IDelivery`."""
-        for lane in self._lanes.values():
+        for lane in (*self._lanes.values(), *self._whole_lanes.values()):
             await lane.start()
 
     async def stop(self) -> None:
         """See :class:`IDelivery`."""
-        await DeferredList([ensureDeferred(lane.stop()) for lane in self._lanes.values()])
+        self._assembly.stop()
+        lanes = (*self._lanes.values(), *self._whole_lanes.values())
+        await DeferredList([ensureDeferred(lane.stop()) for lane in lanes])

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from typing_extensions import override
 
 from mixminion.counters import Counters, Name
 from mixminion.exits import record
 from mixminion.exits.words import word
-from mixminion.interfaces import Clock, IExit, Outcome, OutcomeKind, Random, RecordStore
+from mixminion.interfaces import (
+    Clock,
+    IExit,
+    Message,
+    Outcome,
+    OutcomeKind,
+    Random,
+    RecordStore,
+)
 from mixminion.queues.destination import Backoff, DestinationQueue
 from mixminion.util import faults
 
@@ -33,15 +42,43 @@ CRASH = Outcome(OutcomeKind.TEMPORARY, "exit-fault")
 log = Logger()
 
 
+class Held(Protocol):
+    """What a lane hands over, by the ids of its records."""
+
+    async def load(self, record_id: int) -> Message | Outcome | None:
+        """The message to hand over; an outcome when there is no need to try, None when it is
+        gone."""
+
+    async def discard(self, ids: list[int]) -> None:
+        """Delete what is done with; one that cannot be deleted is logged, and handed over once
+        more after a restart."""
+
+
+class Records(Held):
+    """Messages that are a record each."""
+
+    def __init__(self, store: RecordStore) -> None:
+        self._store = store
+
+    @override
+    async def load(self, record_id: int) -> Message | None:
+        [octets] = await self._store.read([record_id])
+        return None if octets is None else record.decode(octets)
+
+    @override
+    async def discard(self, ids: list[int]) -> None:
+        await discard(self._store.delete(ids), len(ids))
+
+
 class Lane:
     """One exit's messages, by the ids of their records."""
 
     def __init__(
-        self, exit: IExit, store: RecordStore, clock: Clock, random: Random, counters: Counters
+        self, exit: IExit, held: Held, clock: Clock, random: Random, counters: Counters
     ) -> None:
         self.name: str = exit.name
         self._exit = exit
-        self._store = store
+        self._held = held
         self._clock = clock
         self._counters = counters
         self._concurrency = exit.policy.concurrency
@@ -56,6 +93,11 @@ class Lane:
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    @property
+    def open(self) -> bool:
+        """Whether the exit has been started, and not stopped."""
+        return self._open and not self._stopping
 
     def add(self, record_id: int, due: float) -> None:
         """One more message, stored under *record_id*."""
@@ -160,14 +202,13 @@ class Lane:
             self._counters.add(Name.DELIVERED if delivered else Name.FAILED)
             self._queue.up()
             self._queue.done([record_id])
-            await discard(self._store, [record_id])
+            await self._held.discard([record_id])
 
     async def _hand_over(self, record_id: int) -> Outcome | None:
         """One attempt; None when there is no record any more."""
-        [octets] = await self._store.read([record_id])
-        if octets is None:
-            return None
-        message = record.decode(octets)
+        message = await self._held.load(record_id)
+        if not isinstance(message, Message):
+            return message
         return await self._within(LONGEST_ATTEMPT, lambda: self._exit.deliver(message))
 
     def _sweep(self) -> None:
@@ -175,7 +216,7 @@ class Lane:
             expired = self._queue.expire(self._clock.seconds())
             if expired:
                 self._counters.add(Name.EXPIRED, len(expired))
-                _ = ensureDeferred(discard(self._store, expired))
+                _ = ensureDeferred(self._held.discard(expired))
         finally:
             self._work()
 
@@ -203,14 +244,14 @@ class Lane:
         )
 
 
-async def discard(store: RecordStore, ids: list[int]) -> None:
-    """Delete records that are done with.  One that cannot be deleted is logged, and handed
-    over once more after a restart."""
+async def discard(deleting: Awaitable[None], n: int) -> None:
+    """Wait until *n* messages that are done with have been deleted.  What cannot be deleted is
+    logged, and handed over once more after a restart."""
     try:
-        await store.delete(ids)
+        await deleting
     except Exception as error:
         log.error(
             "{n} messages that are done with could not be deleted: {kind}",
-            n=len(ids),
+            n=n,
             kind=type(error).__name__,
         )

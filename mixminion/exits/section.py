@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from mixminion.config import option, section, values
 from mixminion.interfaces import DeliveryPolicy
@@ -41,3 +42,37 @@ class ExitSection:
         """What only several keys together show."""
         if self.retry_longest < self.retry_first:
             yield "retry-longest", "expected at least retry-first"
+
+
+@section("Fragments")
+class FragmentsSection:
+    """How much this server keeps of messages that come in fragments, for all its exits, until
+    they are complete.  The space is that of the store."""
+
+    max_message: int = option(
+        values.within(values.size, 32 * 2**10, 2**30),
+        default="32 MiB",
+        doc="""The longest message that is put together, in octets of content; an exit that takes
+        less says so itself.  The server needs that much memory for each exit.""",
+    )
+    room: int = option(
+        values.within(values.size, 2**20),
+        default="256 MiB",
+        doc="""What fragments of incomplete messages may take of the store; others are dropped.""",
+    )
+    max_incomplete: int = option(
+        values.integer(1, 1_000_000),
+        default=1000,
+        doc="How many messages may be incomplete at a time; fragments of others are dropped.",
+    )
+    expiry: float = option(
+        values.within(values.duration, 60.0),
+        default="5 days",
+        doc="""After this time an incomplete message is deleted.  For as long it is remembered which
+        messages were handed over, so that a copy that comes late is not handed over again.""",
+    )
+
+    def published(self, description: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What an exit says of itself, with what this says of its messages."""
+        largest = min(description["max-message"], self.max_message)
+        return {**description, "max-message": largest, "fragments": int(self.expiry)}

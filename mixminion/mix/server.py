@@ -15,7 +15,7 @@ from mixminion.directory.consensus import Server
 from mixminion.directory.parts import Rule, allowed
 from mixminion.directory.view import View
 from mixminion.errors import MixminionError, OperatorError, PeerError
-from mixminion.interfaces import Clock, IDelivery, Random, RecordStore
+from mixminion.interfaces import Clock, IDelivery, Random
 from mixminion.mix.cache import PacketCache
 from mixminion.mix.intake import Intake
 from mixminion.mix.keycare import KeyCare, Publish
@@ -76,7 +76,7 @@ class Surroundings:
     open_store: Callable[[], Store]
     listen: Callable[[IProtocolFactory], Listening]
     connect: Callable[[HostPort], IStreamClientEndpoint]
-    delivery: Callable[[RecordStore], IDelivery]
+    delivery: Callable[[Store], IDelivery]
     documents: IProtocolFactory  #: serves the directory, over HTTP on the same port
     storage_period: float | None = None  #: seconds; None for the key period
     publish: Publish = lambda made: None  #: gets new public keys
@@ -176,9 +176,19 @@ class MixServer:
         held = await self._held
         if self._stopping:
             return
+        remembered = await self.delivery.recall(
+            [
+                (entry.id, entry.destination, entry.due_ms / 1000)
+                for entry in held.pooled
+                if _is_exit(entry.destination)
+            ]
+        )
+        if self._stopping:
+            return
         now_ms = int(self._around.clock.seconds() * 1000)
         for entry in held.pooled:
-            self._pool_again(entry, now_ms)
+            if entry.id not in remembered:
+                self._pool_again(entry, now_ms)
         self.pipeline.take_up(held.incoming)
         await self.delivery.start()
         if not self._stopping:
@@ -265,9 +275,8 @@ class MixServer:
         return [place for place in places if allowed(self._around.dials, place)]
 
     def _offer(self, record_id: int, destination: bytes, due: float) -> None:
-        """What leaves the pool joins its queue.  Exits' names are ASCII behind a prefix; a node
-        id is a hash, and one that looked like that would harm its own server only."""
-        if destination.startswith(EXIT) and destination.isascii():
+        """What leaves the pool joins its queue."""
+        if _is_exit(destination):
             self.delivery.offer(record_id, destination, due)
         else:
             self.outgoing.offer(record_id, destination, due)
@@ -319,6 +328,7 @@ class MixServer:
                 "pool": len(self.pool),
                 "peers": sum(self.outgoing.waiting().values()),
                 "exits": dict(self.delivery.waiting()),
+                "incomplete": self.delivery.incomplete(),
             },
             "links": {
                 "in": len(self.sessions.sessions),
@@ -333,3 +343,9 @@ class MixServer:
         """What the operator has to do for the network's sake, a sentence each."""
         now = self._around.clock.seconds()
         return self.network.complaints(self._keycare.public, now)
+
+
+def _is_exit(destination: bytes) -> bool:
+    """Exits' names are ASCII behind a prefix; a node id is a hash, and one that looked like that
+    would harm its own server only."""
+    return destination.startswith(EXIT) and destination.isascii()

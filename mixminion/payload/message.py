@@ -33,17 +33,36 @@ def encode(exit: str, recipients: Sequence[str], content: bytes) -> bytes:
 
 def parse(octets: bytes) -> tuple[str, tuple[str, ...], bytes]:
     """Exit, recipients and content; BadPayload when it is not a message."""
+    exit, recipients, length = envelope(octets)
+    return exit, recipients, octets[length:]
+
+
+def envelope(octets: bytes) -> tuple[str, tuple[str, ...], int]:
+    """Exit and recipients of a message that begins with *octets*, and where its content begins.
+
+    BadPayload when it is not a message; with Problem.SHORT more octets may make it one.
+    """
     reader = _Reader(octets)
-    name = reader.take(reader.number(1))
-    if not is_exit_name(name):
-        raise BadPayload(Problem.EXIT)
+    name = _exit(reader)
     recipients = []
     for _ in range(reader.number(1)):
         address = reader.take(reader.number(2))
         if not address or not is_address(address):
             raise BadPayload(Problem.RECIPIENT)
         recipients.append(address.decode())
-    return name.decode(), tuple(recipients), reader.rest()
+    return name, tuple(recipients), reader.at
+
+
+def exit_of(octets: bytes) -> str:
+    """The exit of a message that begins with *octets*; BadPayload when there is none."""
+    return _exit(_Reader(octets))
+
+
+def _exit(reader: _Reader) -> str:
+    name = reader.take(reader.number(1))
+    if not is_exit_name(name):
+        raise BadPayload(Problem.EXIT)
+    return name.decode()
 
 
 class _Reader:
@@ -51,20 +70,17 @@ class _Reader:
 
     def __init__(self, octets: bytes) -> None:
         self._octets = octets
-        self._at = 0
+        self.at = 0
 
     def take(self, n: int) -> bytes:
-        taken = self._octets[self._at : self._at + n]
+        taken = self._octets[self.at : self.at + n]
         if len(taken) < n:
             raise BadPayload(Problem.SHORT)
-        self._at += n
+        self.at += n
         return taken
 
     def number(self, size: int) -> int:
         return int.from_bytes(self.take(size))
-
-    def rest(self) -> bytes:
-        return self._octets[self._at :]
 
 
 def capacity(geometry: Geometry, exit: str, recipients: Sequence[str]) -> int:

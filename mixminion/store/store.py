@@ -3,7 +3,7 @@ commit, and fsync, of the transaction it was part of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -18,7 +18,7 @@ from mixminion.store.jobs import Job
 from mixminion.store.keyring import Keyring
 from mixminion.store.spool import Spool
 from mixminion.store.transaction import ID_MAX, START, Place, Transaction
-from mixminion.store.values import Counts, Step, Verdict, Waiting
+from mixminion.store.values import Counts, Pooled, Step, Verdict, Waiting
 from mixminion.store.witness import Witness
 
 T = TypeVar("T")
@@ -87,9 +87,14 @@ class Store:
         Incoming packets are removed, new tags written, and what had a new tag is pooled.
         Shuffle the steps before: pool and incoming are written in their order.
         """
-        drawn = self._random.octets(8 * len(steps))
-        ids = (int.from_bytes(drawn[n : n + 8]) & ID_MAX for n in range(0, len(drawn), 8))
-        return self._queue(Transaction.unwrapped, list(zip(steps, ids, strict=True)))
+        drawn = zip(steps, self._ids(len(steps)), strict=True)
+        return self._queue(Transaction.unwrapped, list(drawn))
+
+    def exchange(self, added: Sequence[Pooled], removed: Iterable[int]) -> Deferred[list[int]]:
+        """Pool the records *added* and remove the pooled ones *removed*, in one transaction; the
+        new ones' ids."""
+        drawn = zip(added, self._ids(len(added)), strict=True)
+        return self._queue(Transaction.exchange, (list(drawn), list(removed)))
 
     def read(self, ids: Sequence[int]) -> Deferred[list[bytes | None]]:
         """Pooled records, None for one that is gone."""
@@ -141,6 +146,10 @@ class Store:
         if self._closed is None:
             self._closed = self._in_thread.stop().addCallback(lambda _: self._spool.close())
         return self._closed
+
+    def _ids(self, count: int) -> Iterator[int]:
+        drawn = self._random.octets(8 * count)
+        return (int.from_bytes(drawn[n : n + 8]) & ID_MAX for n in range(0, len(drawn), 8))
 
     def _queue(self, function: Callable[[Transaction, Any], T], argument: Any) -> Deferred[T]:
         if self._closed is not None:

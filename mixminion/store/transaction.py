@@ -167,6 +167,13 @@ class Transaction:
         for record_id in ids:
             self._pool.delete(record_id)
 
+    def exchange(self, change: tuple[Sequence[tuple[Pooled, int]], Sequence[int]]) -> list[int]:
+        """Pool some records and remove others; the ids of the new ones."""
+        added, removed = change
+        ids = [self._put(record_id, pooled) for pooled, record_id in added]
+        self.delete(removed)
+        return ids
+
     # -- the rest --------------------------------------------------------------------------
 
     def read_incoming(self, ids: Sequence[int]) -> list[bytes | None]:

@@ -13,7 +13,7 @@ from mixminion import errors
 from mixminion.app import configuration
 from mixminion.config import ConfigErrors, dump
 from mixminion.config.schema import info
-from mixminion.exits.section import ExitSection
+from mixminion.exits.section import ExitSection, FragmentsSection
 from mixminion.mix.config import SECTIONS, DirectorySection, IncomingSection, ServerSection
 from mixminion.testing.cases import SyncTestCase
 
@@ -26,7 +26,7 @@ class ReferenceTests(SyncTestCase):
     def test_every_key(self):
         """Every key of every section and of every installed exit is in the reference."""
         text = configuration.reference()
-        for section in SECTIONS:
+        for section in (*SECTIONS, FragmentsSection):
             for key in info(section).options:
                 self.assertIn(f"``{key}``", text)
         for exit_key in ("relay", "domain", "retry-first"):
@@ -50,7 +50,7 @@ class GuideTests(SyncTestCase):
         sample = path.read_text("utf-8")
         written = configuration.read(sample, path)
         shown = configuration.read(re.sub(r"(?m)^#(?=[a-z-]+ = |\[)", "", sample), path)
-        for section in set(SECTIONS) - {DirectorySection}:
+        for section in {*SECTIONS, FragmentsSection} - {DirectorySection}:
             self.assertEqual(written[section], shown[section])
         self.assertEqual(list(shown.named(ExitSection)), ["smtp", "drop"])
 
@@ -121,7 +121,7 @@ class DumpTests(SyncTestCase):
         config = configuration.read(SAMPLE.read_text("utf-8"), SAMPLE)
         found = [(each.title, each.option.key) for each in config.settings()]
         self.assertEqual(len(found), len(set(found)))
-        for section in SECTIONS:
+        for section in (*SECTIONS, FragmentsSection):
             for key in info(section).options:
                 self.assertIn((f"[{info(section).kind}]", key), found)
         for name, exit in config.named(ExitSection).items():

@@ -25,6 +25,7 @@ from mixminion.interfaces import (
     Random,
 )
 from mixminion.testing import network
+from mixminion.store import Pooled
 
 MODULES: Mapping[str, IExitModule] = {
     "drop": LazyModule("drop", "mixminion.exits.drop"),
@@ -68,6 +69,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.records: dict[int, bytes] = {}
+        self.places: dict[int, Pooled] = {}  #: of records that were exchanged for others
         self.deleted: list[int] = []
 
     def put(self, octets: bytes) -> int:
@@ -77,6 +79,12 @@ class MemoryStore:
 
     def read(self, ids: Sequence[int]) -> Deferred[list[bytes | None]]:
         return succeed([self.records.get(record_id) for record_id in ids])
+
+    def exchange(self, added: Sequence[Pooled], removed: Iterable[int]) -> Deferred[list[int]]:
+        ids = [self.put(pooled.record) for pooled in added]
+        self.places.update(zip(ids, added, strict=True))
+        _ = self.delete(removed)
+        return succeed(ids)
 
     def delete(self, ids: Iterable[int]) -> Deferred[None]:
         for record_id in ids:

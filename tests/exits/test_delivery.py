@@ -111,7 +111,7 @@ class AcceptTests(DeliveryCase):
         """Everything else has a reason: cover, other kinds, broken frames, unknown exits."""
         for payload, reason in (
             (self.body(frame.Kind.COVER, b""), "cover"),
-            (self.body(frame.Kind.FRAGMENT, b""), "wrong-kind"),
+            (self.body(frame.Kind.FRAGMENT, b""), "bad-payload"),
             (self.body(frame.Kind.CROSSOVER, b""), "wrong-kind"),
             (self.body(frame.Kind.REPLY, b""), "wrong-kind"),
             (self.body(frame.Kind.MESSAGE, b""), "bad-payload"),

@@ -23,7 +23,7 @@ from mixminion.directory.errors import BadBootstrap
 from mixminion.errors import UserError, render
 from mixminion.exits import record
 from mixminion.exits.registry import resolver
-from mixminion.exits.section import ExitSection
+from mixminion.exits.section import ExitSection, FragmentsSection
 from mixminion.interfaces import Message
 from mixminion.mix import batches
 from mixminion.mix.config import SECTIONS
@@ -64,7 +64,8 @@ def _configured(sections: Sequence[type], corpus: list[bytes], **options: Any) -
 
 def _server_configuration() -> Subject:
     corpus = [_SAMPLE.read_bytes(), _whole_sample()]
-    return _configured((*SECTIONS, ExitSection), corpus, named_resolver=resolver(kit.MODULES))
+    sections = (*SECTIONS, FragmentsSection, ExitSection)
+    return _configured(sections, corpus, named_resolver=resolver(kit.MODULES))
 
 
 def _client_configuration() -> Subject:

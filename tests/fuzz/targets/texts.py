@@ -20,7 +20,7 @@ from mixminion.mail import fields as mail_fields
 from mixminion.mail.errors import BadAddress, MailError
 from mixminion.paths import language
 from mixminion.paths.errors import BadPath
-from mixminion.payload import frame, message
+from mixminion.payload import deflate, frame, message
 from mixminion.testing.clock import HeapClock
 from mixminion.util import armor, times
 from mixminion.util.hostport import HostPort
@@ -126,6 +126,14 @@ def _accepting() -> Subject:
         frame.encode(frame.Kind.MESSAGE, message.encode(exit, names, content), 700, random)
         for content in (*_MAILS[:3], *_MAILS[5:])
         for exit, names in (("smtp", ["bob@example.org"]), ("test", ["a", "b"]))
+    ]
+    inside = message.encode("test", [], b"line after line\r\n" * 20)
+    corpus += [
+        frame.encode(kind, content, 700, random)
+        for kind, content in (
+            (frame.Kind.DEFLATED, b"".join(deflate.deflate([inside], len(inside)))),
+            (frame.Kind.FRAGMENT, bytes(16) + b"\1\0\0\4\0\0\0\3" + bytes(300)),
+        )
     ]
 
     def run(octets: bytes) -> object:
