@@ -121,6 +121,30 @@ async def first(
         await deferLater(reactor, min(AGAIN, left))
 
 
+def held(config: Config, now: float) -> View:
+    """The network as the directory in the home shows it, whatever its dates.
+
+    :raises NoDocuments: there is none.
+    :raises UnusableDirectory: it cannot be believed, or is of packets nobody here knows.
+    """
+    cache = DocumentCache(config[DirectorySection].identities, directory_folder(config))
+    return _read(cache, config, now)
+
+
+def _read(cache: DocumentCache, config: Config, now: float) -> View:
+    folder = directory_folder(config)
+    try:
+        cache.read(now)
+        view = cache.latest
+        assert view is not None
+        _ = view.geometry  # of a suite that is known here
+    except FileNotFoundError:
+        raise NoDocuments(folder=folder, home=config.home) from None
+    except PeerError as error:
+        raise UnusableDirectory(folder=folder, problem=render(error)) from error
+    return view
+
+
 class Directories:
     """What the server of *config*, whose identity this is, has to do with the directory.
 
@@ -138,16 +162,7 @@ class Directories:
         self._identity = identity
         self._advised: str | None = None
         self.cache = DocumentCache(section.identities, folder, in_thread=deferToThread)
-        try:
-            self.cache.read(reactor.seconds())
-            view = self.cache.latest
-            assert view is not None
-            _ = view.geometry  # of a suite that is known here
-        except FileNotFoundError:
-            raise NoDocuments(folder=folder, home=config.home) from None
-        except PeerError as error:
-            raise UnusableDirectory(folder=folder, problem=render(error)) from error
-        self.view: View = view
+        self.view = _read(self.cache, config, reactor.seconds())
 
     def compose(self, adopt: Callable[[View], None], renew: Callable[[], None]) -> None:
         """*adopt* gets every newer view; *renew* has the descriptor made anew, at once or as soon

@@ -96,8 +96,8 @@ class Storage:
         self.start = store.started.number
         self._found = [*store.started.findings]
         if store.started.doubtful:
-            used = max(KeyPeriods.of(view).accepted(now))
-            if count := retire(self.keys, used):
+            used = max(KeyPeriods.of(view).accepted(now))  # later ones have not been
+            if count := retire(self.keys, last=used):
                 self._found.append(PacketKeysRetired(count=count))
         for sentence in self.found():
             log.warn("{sentence}", sentence=sentence)

@@ -183,8 +183,8 @@ class NetworkSection:
     suite_from: tuple[str, int] | None = option(
         suite_change,
         default=None,
-        doc="""Another suite, from the beginning of that key period on.  All authorities have to
-        have this at least two key periods before.""",
+        doc="""Another suite, from the beginning of that key period on.  Most authorities have to
+        have this before that period is first listed: more than two key periods before.""",
     )
     recommended_clients: tuple[str, ...] = option(
         values.list_of(values.text_up_to(256)),

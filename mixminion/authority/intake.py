@@ -16,6 +16,7 @@ from twisted.internet.defer import DeferredLock
 from mixminion.authority import admission
 from mixminion.authority.admission import Standing, exit_from, standing
 from mixminion.authority.config import Settings
+from mixminion.authority.periods import periods
 from mixminion.authority.records import Decision, Described, Record
 from mixminion.authority.refusals import (
     Early,
@@ -39,17 +40,17 @@ from mixminion.authority.refusals import (
     TwoDescriptors,
 )
 from mixminion.authority.register import Register
+from mixminion.directory.consensus import Consensus
 from mixminion.directory.descriptor import PROTOCOLS
 from mixminion.directory.errors import BadSignature
 from mixminion.directory.receipt import State
+from mixminion.directory.vote import VotedPeriod
 from mixminion.errors import render
 from mixminion.interfaces import Clock
 from mixminion.util.times import to_text
 
 CLOCK = 300.0
 """Seconds that a server's clock may be ahead."""
-AHEAD = 2
-"""Key periods after the current one whose keys are published."""
 REMEMBERED = 4096
 """Refusals of signed descriptors that are kept for who asks."""
 
@@ -63,6 +64,7 @@ class Case:
     register: Register
     settings: Settings
     now: float
+    periods: tuple[VotedPeriod, ...]  #: that this authority votes for now
 
     @property
     def held(self) -> Described | None:
@@ -120,9 +122,8 @@ def _moved(case: Case, period: int) -> bool:
     """Whether the network gave a period that has not begun another suite, for which servers have
     to make another key."""
     held, new = case.held, case.described
-    begins = period * case.settings.network.parameters().key_period
-    other = held is not None and held.keys[period][0] != new.keys[period][0]
-    return other and case.now < begins
+    ahead = any(each.number == period and case.now < each.begins for each in case.periods)
+    return ahead and held is not None and held.keys[period][0] != new.keys[period][0]
 
 
 def _protocol(case: Case) -> None:
@@ -131,13 +132,12 @@ def _protocol(case: Case) -> None:
 
 
 def _packet_keys(case: Case) -> None:
-    network = case.settings.network
-    current = int(case.now // network.parameters().key_period)
-    for period in range(current, current + AHEAD + 1):
-        suite, _ = case.described.keys.get(period, ("", b""))
-        if suite == network.geometry(period).suite:
+    for period in case.periods:
+        suite, _ = case.described.keys.get(period.number, ("", b""))
+        if suite == period.geometry.suite:
             return
-    raise NoKeys(suite=network.geometry(current).suite, period=current)
+    current = case.periods[0]
+    raise NoKeys(suite=current.geometry.suite, period=current.number)
 
 
 def _addresses(case: Case) -> None:
@@ -218,8 +218,8 @@ class Judged:
 class Intake:
     """Judges descriptors and keeps those that pass, one after the other.
 
-    *settings* is asked each time: they change while an authority runs.  *taken* hears of every
-    descriptor that is new, after it is on the disk.
+    *settings* is asked each time: they change while an authority runs.  *latest* gives the newest
+    consensus.  *taken* hears of every descriptor that is new, after it is on the disk.
     """
 
     def __init__(
@@ -228,11 +228,13 @@ class Intake:
         register: Register,
         settings: Callable[[], Settings],
         taken: Callable[[Record], object] = lambda record: None,
+        latest: Callable[[], Consensus | None] = lambda: None,
     ) -> None:
         self._clock = clock
         self._register = register
         self._settings = settings
         self._taken = taken
+        self._latest = latest
         self._turn = DeferredLock()
         self._refusals: OrderedDict[bytes, Judged] = OrderedDict()
 
@@ -285,7 +287,9 @@ class Intake:
 
     def _judge(self, described: Described, now: float) -> Judged:
         known = self._register.records.get(described.said.identity)
-        case = Case(described, known, self._register, self._settings(), now)
+        settings = self._settings()
+        listed = periods(settings.network, int(now), self._latest())
+        case = Case(described, known, self._register, settings, now, listed)
         try:
             for rule in RULES:
                 rule(case)

@@ -27,6 +27,7 @@ from mixminion.authority.site import Admitting, Allowances, AuthoritySite
 from mixminion.authority.voting import Voting
 from mixminion.authority.web import AuthorityResource
 from mixminion.directory.checks import SignedConsensus
+from mixminion.directory.consensus import Consensus
 from mixminion.directory.envelope import Signer
 from mixminion.dirhttp.cache import DocumentCache, Documents, InThread
 from mixminion.dirhttp.resource import resource
@@ -112,7 +113,13 @@ class AuthorityServer:
             connect=around.connect,
             resolve=around.resolve,
         )
-        self.intake = Intake(clock, self.register, lambda: self.settings, taken=self.dialback.soon)
+        self.intake = Intake(
+            clock,
+            self.register,
+            lambda: self.settings,
+            taken=self.dialback.soon,
+            latest=self._latest,
+        )
         self.voting = Voting(
             clock=clock,
             identity=identity,
@@ -127,6 +134,9 @@ class AuthorityServer:
     def settings(self) -> Settings:
         """What it goes by now."""
         return self.told.settings
+
+    def _latest(self) -> Consensus | None:
+        return None if self.cache.signed is None else self.cache.signed.consensus
 
     def lists(self, identity: bytes) -> bool:
         """Whether the newest consensus has that server."""

@@ -6,23 +6,25 @@ drawn from a seed; whoever sends votes sees to it that only the first one leaves
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import msgspec
 
 from mixminion.authority.admission import admitted
 from mixminion.authority.config import Settings
 from mixminion.authority.figures import Figures, usable
+from mixminion.authority.periods import periods
 from mixminion.authority.records import Record
 from mixminion.authority.register import Register
 from mixminion.crypto import kdf
 from mixminion.directory.checks import SignedConsensus
 from mixminion.directory.consensus import USABLE, Server
+from mixminion.directory.parameters import Parameters
 from mixminion.directory.tally import METHODS
 from mixminion.directory.vote import MOST_SERVERS, Recommended, Vote, VotedPeriod, VotedServer
 from mixminion.interfaces import Clock
 
 FLAGS = (USABLE,)
-PERIODS = 3
-"""Key periods that are voted for: the current one and two ahead."""
 WAIT = 3
 """Consensus intervals between a server's first listing and its first use: then every valid
 document has it.  A network's first servers need not wait."""
@@ -53,6 +55,7 @@ class Voting:
         """The vote for the consensus of *valid_after*; *previous* is the last one that is held."""
         settings = self._settings()
         network = settings.network
+        listed = periods(network, valid_after, None if previous is None else previous.consensus)
         return Vote(
             authority=self._identity,
             nickname=settings.authority.nickname,
@@ -62,8 +65,8 @@ class Voting:
             valid_after=valid_after,
             test_network=network.test_network,
             previous=None if previous is None else previous.digest,
-            parameters=network.parameters(),
-            key_periods=tuple(self._periods(settings, valid_after)),
+            parameters=_fitting(network.parameters(), listed),
+            key_periods=listed,
             flags_known=FLAGS,
             recommended=_recommended(settings),
             commitment=kdf.sha256(self._secret(valid_after)),
@@ -97,18 +100,6 @@ class Voting:
                 reliability=reliability,
             )
 
-    @staticmethod
-    def _periods(settings: Settings, valid_after: int) -> Iterator[VotedPeriod]:
-        length = settings.network.parameters().key_period
-        current = valid_after // length
-        for number in range(current, current + PERIODS):
-            yield VotedPeriod(
-                number=number,
-                begins=number * length,
-                ends=(number + 1) * length,
-                geometry=settings.network.geometry(number),
-            )
-
     # -- the shared random value -----------------------------------------------------------------
 
     def _secret(self, valid_after: int) -> bytes:
@@ -138,6 +129,12 @@ def _sound(record: Record) -> bool:
     assert record.described is not None
     said = record.described.said
     return bool(said.addresses) and not said.insecure
+
+
+def _fitting(parameters: Parameters, listed: Sequence[VotedPeriod]) -> Parameters:
+    """Paths become longer when all listed periods' headers have room for them."""
+    deepest = min(period.geometry.hops for period in listed)
+    return msgspec.structs.replace(parameters, hops=min(parameters.hops, deepest))
 
 
 def _recommended(settings: Settings) -> Recommended | None:

@@ -7,6 +7,7 @@ from mixminion.errors import (
     EX_TEMPFAIL,
     EX_UNAVAILABLE,
     OperatorError,
+    UserError,
 )
 
 
@@ -50,3 +51,10 @@ class StillRunning(OperatorError):
         "The {daemon} (process {pid}) has not ended after {seconds:g} s; `kill {pid}` insists."
     )
     exit_code = EX_TEMPFAIL
+
+
+class NotErased(UserError):
+    """Nobody said that keys are to go."""
+
+    code = "not-erased"
+    sentence = "Nothing was erased: that takes a yes, or --yes where nobody can be asked."

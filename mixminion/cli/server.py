@@ -15,6 +15,8 @@ COMMANDS = {
     "update": "Fetch the directory for a server that does not run.",
     "certify": "Make a new signing key with the identity key.",
     "change-passphrase": "Protect keys by another passphrase.",
+    "rotate-keys": "Replace packet keys that are not in use yet.",
+    "delete-keys": "Erase the packet keys of a server that does not run.",
     "check-config": "Check configuration, files and keys.",
     "check-store": "Check the store of a server that does not run.",
     "dump-config": "Show every value, and where it comes from.",

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
-from mixminion.directory.consensus import Consensus
+from mixminion.directory.consensus import OVERDUE, Consensus
 from mixminion.directory.view import View
 from mixminion.dirhttp.sources import Source
 from mixminion.interfaces import Random
 
-GRACE = 86_400.0
+GRACE = float(OVERDUE)
 """Seconds for which a directory is used after it has expired, so that authorities that are all
 down for a day stop nobody."""
 ASKED = 6

@@ -42,6 +42,8 @@ METHOD = 1
 NAME = "consensus"
 LIMIT = 16 * 2**20
 """Octets of a consensus in its envelope."""
+OVERDUE = 86_400
+"""Seconds for which clients use a consensus after its end, when they get no other."""
 USABLE = "usable"
 """The flag of servers that paths may use."""
 

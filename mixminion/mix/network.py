@@ -9,6 +9,7 @@ from mixminion.directory.view import View
 from mixminion.mix.batches import Made
 from mixminion.mix.periods import KeyPeriods
 from mixminion.mixing.strategies import STRATEGIES
+from mixminion.sphinx import suites
 from mixminion.util.times import to_text
 
 RESTART = "restart it (`mixminion server stop`, then `mixminion server start`)"
@@ -91,18 +92,20 @@ class Network:
                 f"This network's packets have {self.view.packet_length} octets now, and this "
                 f"server takes those of {self._packet_length}: {RESTART}."
             )
-        suites = {made.period: made.suite for made in public}
+        yield from self._suites(public, now)
+
+    def _suites(self, public: Sequence[Made], now: float) -> Iterator[str]:
+        ours = {made.period: made.suite for made in public}
         for period in self.view.consensus.key_periods:
-            ours, theirs = suites.get(period.number), period.geometry.suite
-            geometry = next(
-                each.geometry for each in self.periods.listed if each.number == period.number
-            )
-            if now < period.ends and geometry is None:
+            suite = period.geometry.suite
+            if now >= period.ends:
+                continue
+            if suite not in suites.NAMES:
                 begins = to_text(period.begins)
-                yield f"From {begins} on this network's packets have the suite {theirs}: {NEWER}."
-            elif ours is not None and ours != theirs:
+                yield f"From {begins} on this network's packets have the suite {suite}: {NEWER}."
+            elif ours.get(period.number, suite) != suite:
                 yield (
-                    f"The directory changed the suite of key period {period.number} to {theirs} "
-                    f"after it had begun with {ours}: senders cannot use this server before "
-                    f"{to_text(period.ends)}; tell the network's authorities."
+                    f"The directory changed the suite of key period {period.number} to {suite} "
+                    f"after it had begun with {ours[period.number]}: senders cannot use this "
+                    f"server before {to_text(period.ends)}; tell the network's authorities."
                 )

@@ -20,7 +20,7 @@ from mixminion.sphinx import geometry as geometries
 from mixminion.sphinx.geometry import Geometry
 
 EARLY = 600.0
-"""A key is accepted this many seconds before its period begins (senders' clocks)."""
+"""The next period's key is accepted this many seconds before it begins (senders' clocks)."""
 
 AHEAD = 2
 """Periods ahead whose keys are made while no consensus says what is ahead."""
@@ -109,8 +109,7 @@ class KeyPeriods:
     def accepted(self, now: float) -> tuple[int, ...]:
         """Whose keys open packets now, in the order they are tried."""
         current = self.current(now)
-        ahead = self.listed[-1].number if self.listed else current + AHEAD
-        early = takewhile(lambda n: self.begins(n) - now <= EARLY, range(current + 1, ahead + 1))
+        early = [current + 1] if self.ends(current) - now <= EARLY else []
         graced = takewhile(
             lambda n: n >= 0 and now < self.ends(n) + self.grace, count(current - 1, -1)
         )

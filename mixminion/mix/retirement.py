@@ -50,13 +50,16 @@ class TagsLeft(Harmless):
     )
 
 
-def retire(keys: KeyStore, last: int) -> int:
-    """Erase the packet keys of all periods up to *last*, before any worker starts; of how
-    many periods there were some.  Keys of later periods have not been used."""
+def retire(keys: KeyStore, first: int = 0, last: int | None = None) -> int:
+    """Erase the packet keys of the periods from *first* to *last*, or of all from *first* on, while
+    no worker runs; of how many periods there were some."""
     retired = set()
     for path in list(keys.folder.iterdir()):
         found = _KEY.fullmatch(path.name)
-        if found and int(found["period"]) <= last:
+        if found is None:
+            continue
+        period = int(found["period"])
+        if first <= period and (last is None or period <= last):
             private.erase(path)
-            retired.add(int(found["period"]))
+            retired.add(period)
     return len(retired)

@@ -204,3 +204,26 @@ class HeapClock:
             self._heap = [entry for entry in self._heap if self._valid(entry)]
             heapq.heapify(self._heap)
             self._forgotten = 0
+
+
+@implementer(IReactorTime)
+class WrongClock:
+    """*clock* as somebody reads it whose own is *ahead* by so many seconds, or behind."""
+
+    def __init__(self, clock: IReactorTime, ahead: float) -> None:
+        self._clock = clock
+        self._ahead = ahead
+
+    def seconds(self) -> float:
+        """The wrong time."""
+        return self._clock.seconds() + self._ahead
+
+    def callLater(
+        self, delay: float, callable: Callable[..., Any], *args: object, **kwargs: object
+    ) -> IDelayedCall:
+        """Waiting takes as long as ever."""
+        return self._clock.callLater(delay, callable, *args, **kwargs)
+
+    def getDelayedCalls(self) -> list[IDelayedCall]:
+        """Those of the clock behind it."""
+        return list(self._clock.getDelayedCalls())

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from mixminion.crypto import sign
-from mixminion.directory.parameters import Parameters
+from mixminion.directory.parameters import PacketGeometry, Parameters
 from mixminion.testing.authorities import LocalAuthorities, LocalAuthority
 from mixminion.testing.commands import wait_until
-from mixminion.testing.directory import SignedDirectory, sign_directory
+from mixminion.testing.directory import SignedDirectory
+from mixminion.testing.signings import Signings, always
 
 if TYPE_CHECKING:
     from mixminion.testing.network import Mix
@@ -48,31 +48,27 @@ class ByHand:
     """Signed once with keys that are thrown away, valid as long as *parameters* say."""
 
     def __init__(self, parameters: Parameters | None = None) -> None:
-        self._parameters = parameters or Parameters.local_demo()
-        self._keys = [sign.generate() for _ in range(AUTHORITIES)]
+        parameters = parameters or Parameters.local_demo()
+        schedule = always(PacketGeometry.make())
+        self.signings = Signings(parameters, schedule, authorities=AUTHORITIES)
         self.signed: SignedDirectory
 
     @property
     def lines(self) -> Sequence[str]:
         """See :class:`Directory`."""
-        return [public.hex() for _, public in self._keys]
+        return [public.hex() for public in self.signings.authorities]
 
     @property
-    def secrets(self) -> list[bytes]:
+    def secrets(self) -> Sequence[bytes]:
         """The authorities' raw private keys."""
-        return [secret for secret, _ in self._keys]
+        return self.signings.secrets
 
     def make(self) -> None:
         """See :class:`Directory`."""
 
     def add(self, mixes: Sequence[Mix]) -> None:
         """Sign, and give every mix what was signed."""
-        self.signed = sign_directory(
-            [mix.descriptor for mix in mixes],
-            self.secrets,
-            now=time.time(),
-            parameters=self._parameters,
-        )
+        self.signed = self.signings.sign([mix.descriptor for mix in mixes], time.time())
         for mix in mixes:
             self.signed.write(mix.home / "directory")
 

@@ -1,4 +1,4 @@
-"""A directory by hand in a network in memory: what servers publish is signed now and then."""
+"""A directory by hand: what servers publish is signed now and then, and served."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from mixminion.directory.checks import SignedConsensus
@@ -15,12 +15,7 @@ from mixminion.directory.view import View
 from mixminion.dirhttp.cache import DocumentCache, Documents
 from mixminion.dirhttp.resource import resource
 from mixminion.dirhttp.site import QuietSite
-from mixminion.testing.clock import HeapClock
 from mixminion.testing.signings import Signings
-from mixminion.testing.wire import MemoryNetwork
-
-HOST = "127.0.9.1"
-PORT = 80
 
 T = TypeVar("T")
 
@@ -36,20 +31,20 @@ def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 class HandSigned:
-    """In the place of a network's authorities: takes descriptors, and serves what is signed over
-    plain HTTP at *host*."""
+    """In the place of a network's authorities: takes descriptors, and serves what is signed.
 
-    def __init__(
-        self, clock: HeapClock, wire: MemoryNetwork, signings: Signings, host: str = HOST
-    ) -> None:
+    ``site`` is to be listened with where *sources*, URLs, say.
+    """
+
+    def __init__(self, clock: IReactorTime, signings: Signings, sources: Sequence[str]) -> None:
         self.signings = signings
-        self.sources = (f"http://{host}:{PORT}/",)
+        self.sources = tuple(sources)
         self._clock = clock
         self._cache = DocumentCache(signings.authorities)
         self._descriptors: dict[bytes, bytes] = {}
+        self._removed: set[bytes] = set()
         self._timer: IDelayedCall | None = None
-        site = QuietSite(resource(self._cache, clock), clock)
-        clock.result_of(wire.server(host, PORT).listen(site))
+        self.site = QuietSite(resource(self._cache, clock), clock)
 
     @property
     def authorities(self) -> Sequence[bytes]:
@@ -71,11 +66,13 @@ class HandSigned:
     def publish(self, descriptor: bytes) -> None:
         """A server's newest descriptor: it is listed from the next consensus on."""
         identity = Descriptor.verify(descriptor, self._clock.seconds()).identity
-        self._descriptors[identity] = descriptor
+        if identity not in self._removed:
+            self._descriptors[identity] = descriptor
 
     def remove(self, identity: bytes) -> None:
-        """List a server no longer."""
-        del self._descriptors[identity]
+        """List a server no longer, whatever it publishes."""
+        self._removed.add(identity)
+        self._descriptors.pop(identity, None)
 
     def sign(self) -> View:
         """The consensus of now."""

@@ -106,13 +106,16 @@ class LocalNetwork:
         parameters: Parameters | None = None,
         exit_lines: Sequence[str] = (),
         directory: Directory | None = None,
+        sources: Sequence[str] = (),
     ) -> None:
-        """*exit_lines* go into the mail exits' section, after what ``server init`` wrote."""
+        """*exit_lines* go into the mail exits' section, after what ``server init`` wrote;
+        *sources* are where the mixes fetch the directory, besides from each other."""
         self.folder = folder.absolute()
         self.mail = self.folder / "mail"
         self.client_config = self.folder / "client" / "mixminion.conf"
         self._workers = workers
         self._exit_lines = exit_lines
+        self._sources = sources
         self.directory = directory or ByHand(parameters)
         port = free_port([f"127.{n}.0.1" for n in range(mixes + 1)])
         self.relay = f"127.0.0.1:{port}"
@@ -144,6 +147,8 @@ class LocalNetwork:
         options += ["--workers", str(self._workers), "--store-limit", "512 MiB", "--exit-drop"]
         for line in self.directory.lines:
             options += ["--authority", line]
+        for source in self._sources:
+            options += ["--source", source]
         if mix.exit:
             options += ["--exit-smtp-relay", self.relay, "--exit-smtp-domain", DOMAIN]
         mixminion("server", "init", *options)

@@ -53,6 +53,11 @@ class Signings:
         """The identities of those who sign."""
         return tuple(public for _, public in self._keys)
 
+    @property
+    def secrets(self) -> tuple[bytes, ...]:
+        """Their private keys."""
+        return tuple(private for private, _ in self._keys)
+
     def valid(self, now: float) -> list[SignedDirectory]:
         """Those that are still valid, the newest first."""
         return [signed for valid_until, signed in self._made if now < valid_until]
@@ -69,7 +74,7 @@ class Signings:
         }
         signed = sign_directory(
             descriptors,
-            [private for private, _ in self._keys],
+            self.secrets,
             now=now,
             parameters=self.parameters,
             schedule=self.schedule,

@@ -37,6 +37,8 @@ from mixminion.testing.signings import Signings, always
 from mixminion.testing.virtualmix import PORT, VirtualMix
 from mixminion.testing.wire import MemoryNetwork
 
+SIGNER = "127.0.9.1"
+"""Where the directory that is signed by hand is served."""
 CLIENT = """\
 [Client]
 
@@ -110,7 +112,9 @@ class VirtualNetwork:
 
     def make_directory(self) -> Directory:
         """Who is to say what the network is; asked for before there are any mixes."""
-        self.signer = HandSigned(self.clock, self.wire, Signings(self.parameters, self.schedule))
+        signings = Signings(self.parameters, self.schedule)
+        self.signer = HandSigned(self.clock, signings, [f"http://{SIGNER}:80/"])
+        self.clock.result_of(self.wire.server(SIGNER, 80).listen(self.signer.site))
         return self.signer
 
     def begin_directory(self) -> None:

@@ -17,6 +17,7 @@ from mixminion.config.schema import info
 from mixminion.crypto import sign as ed25519
 from mixminion.directory import certificate
 from mixminion.directory.certificate import Role
+from mixminion.directory.consensus import Consensus
 from mixminion.directory.envelope import Signer
 from mixminion.disk.database import InlineExecutor
 from mixminion.testing.cases import SyncTestCase
@@ -72,13 +73,18 @@ class AuthorityCase(SyncTestCase):
         self.path = Path(self.mktemp()) / "register.sqlite"
         self.settings = settings()
         self.taken: list[Record] = []
+        self.latest: Consensus | None = None
         self.begin()
 
     def begin(self) -> None:
         """What a start makes of the file."""
         self.register = self.open()
         self.intake = Intake(
-            self.clock, self.register, lambda: self.settings, taken=self.taken.append
+            self.clock,
+            self.register,
+            lambda: self.settings,
+            taken=self.taken.append,
+            latest=lambda: self.latest,
         )
 
     def open(self) -> Register:

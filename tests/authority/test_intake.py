@@ -13,7 +13,7 @@ from mixminion.errors import render
 from mixminion.testing.directory import server_signer
 from mixminion.util.hostport import HostPort
 from tests.authority.kit import NOW, AuthorityCase, descriptor, identity, settings
-from tests.directory.network import PERIOD, WEEK, packet_key, private_key, published
+from tests.directory.network import PERIOD, WEEK, consensus, packet_key, private_key, published
 
 DAY = 86_400
 FAR = {"valid_until": NOW + 60 * DAY}
@@ -162,6 +162,17 @@ class RefusedTests(AuthorityCase):
                     published=NOW + 1)  # fmt: skip
         both = keys("alice", PERIOD) + change
         self.assertIsNone(self.offer("alice", packet_keys=both, published=NOW + 2))
+
+    def test_keys_of_listed_periods(self):
+        """What the newest consensus lists counts before what is configured: a suite that is named
+        too late, and numbers of periods whose length has changed."""
+        self.settings = settings(suite_from=f"x25519 {PERIOD}", key_period="1 day")
+        classical = keys("alice", PERIOD, suite="x25519", length=32)
+        self.refuse("packet-keys-not-published", packet_keys=classical)
+        self.latest = consensus()
+        self.refuse("packet-keys-not-published", f"suite xwing for key period {PERIOD}",
+                    packet_keys=classical)  # fmt: skip
+        self.assertIsNone(self.offer("alice", packet_keys=keys("alice", PERIOD)))
 
     def test_protocol(self):
         """One that speaks something else."""

@@ -126,6 +126,15 @@ class VoteTests(AuthorityCase):
             ],
         )
 
+    def test_listed_periods_stay(self):
+        """The current one keeps its suite, and paths wait for headers that have room for them."""
+        self.settings = settings(suite_from=f"x25519 {PERIOD}", hops="6")
+        vote = self.vote(signed(server("alice")))
+        found = [(p.geometry.suite, p.geometry.hops) for p in vote.key_periods]
+        self.assertEqual(found, [("xwing", 4), ("x25519", 6), ("x25519", 6)])
+        self.assertEqual(vote.parameters.hops, 4)
+        self.assertEqual(self.vote().parameters.hops, 6)
+
     def test_recommended(self):
         """Releases, or no word of any."""
         self.assertIsNone(self.vote().recommended)

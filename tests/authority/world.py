@@ -11,10 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
-from zope.interface import implementer
 
 from mixminion.authority.archive import Archive
 from mixminion.authority.office import MakeVote
@@ -34,7 +32,7 @@ from mixminion.dirhttp.resource import resource
 from mixminion.dirhttp.site import QuietSite
 from mixminion.dirhttp.sources import Source
 from mixminion.errors import PeerError
-from mixminion.testing.clock import HeapClock
+from mixminion.testing.clock import HeapClock, WrongClock
 from mixminion.testing.directory import server_signer
 from mixminion.testing.process import Process
 from mixminion.testing.wire import MemoryNetwork
@@ -95,27 +93,6 @@ class Register:
 
     def put(self, octets: bytes) -> None:
         self.held[digest_of(octets)] = octets
-
-
-@implementer(IReactorTime)
-class WrongClock:
-    """*clock*, and *ahead* seconds more."""
-
-    def __init__(self, clock: Any, ahead: float) -> None:
-        self._clock = clock
-        self._ahead = ahead
-
-    def seconds(self) -> float:
-        return float(self._clock.seconds()) + self._ahead
-
-    def callLater(
-        self, delay: float, callable: Callable[..., Any], *args: object, **kwargs: object
-    ) -> IDelayedCall:
-        call: IDelayedCall = self._clock.callLater(delay, callable, *args, **kwargs)
-        return call
-
-    def getDelayedCalls(self) -> list[IDelayedCall]:
-        return list(self._clock.getDelayedCalls())
 
 
 class Tampering:

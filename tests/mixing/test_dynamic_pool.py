@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from zope.interface.verify import verifyObject
 
 from mixminion.crypto.rng import SeededRandom
+from mixminion.directory.parameters import Parameters
 from mixminion.interfaces import IStrategy
 from mixminion.mixing.dynamic_pool import DynamicPool, batch
 from mixminion.testing.cases import SyncTestCase
@@ -77,6 +78,23 @@ class PoolTests(SyncTestCase):
         self.fill(held, 200)
         self.assertEqual(len(held.release(NOW + 10 * INTERVAL)), 130)
         self.assertEqual(held.release(NOW + 10 * INTERVAL + 1), [])
+
+    def test_adjusted(self) -> None:
+        """The next round is when it was, of the new size; those after it are by the new clock."""
+        held = pool()
+        self.fill(held, 200)
+        due = held.next_release()
+        assert due is not None
+        held.adjust(Parameters(pool_interval=7, pool_minimum=90, pool_percent=10))
+        self.assertEqual(held.next_release(), due)
+        self.assertEqual(len(held.release(due)), 20)
+        after = held.next_release()
+        assert after is not None
+        self.assertEqual((after % 7, 0 < after - due <= 7), (0, True))
+        self.assertEqual(len(held.release(after)), 18)
+        for _ in range(50):
+            held.release(held.next_release() or 0)
+        self.assertEqual(len(held), 90)
 
     def test_minimum(self) -> None:
         """What is left stays, for as many rounds as nothing comes; one more lets one go."""

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from zope.interface.verify import verifyObject
 
 from mixminion.crypto.rng import SeededRandom
+from mixminion.directory.parameters import Parameters
 from mixminion.interfaces import IStrategy
 from mixminion.mixing.poisson import Poisson
 from mixminion.testing.cases import SyncTestCase
@@ -52,6 +53,23 @@ class PoissonTests(SyncTestCase):
         strategy = self.make(tick=0)
         strategy.add(1, 10 * CAP, NOW)
         self.assertEqual(strategy.next_release(), NOW + CAP)
+
+    def test_adjusted(self):
+        """Another tick holds for what comes from then on; a higher cap, too; a lower one not."""
+        strategy = self.make(tick=10.0)
+        strategy.add(1, 12.0, NOW)
+        strategy.adjust(Parameters(tick_ms=7_000, delay_cap_ms=3_000_000))
+        strategy.add(2, 12.0, NOW)
+        strategy.add(3, 2_900.0, NOW)
+        strategy.adjust(Parameters(tick_ms=7_000, delay_cap_ms=1_000))
+        strategy.add(4, 2_900.0, NOW)
+        ticks: dict[int, float] = {}
+        while (now := strategy.next_release()) is not None:
+            ticks |= dict.fromkeys(strategy.release(now), now)
+        self.assertEqual(ticks[1], NOW + 20)
+        for item, due in ((2, NOW + 12), (3, NOW + 2_900), (4, NOW + 2_900)):
+            self.assertTrue(due <= ticks[item] < due + 7, item)
+            self.assertEqual(ticks[item] % 7, 0)
 
     def test_shuffled(self):
         """All orders of three packets of a tick are equally likely, however they came."""
