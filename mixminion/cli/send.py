@@ -39,8 +39,8 @@ NOTICE = (
     "--message",
     "whole",
     is_flag=True,
-    help="The input is a whole mail with its header, of which To, Subject, MIME-Version and"
-    " Content-... leave.",
+    help="The input is a whole mail with its header, of which To, Cc, Subject, those of threads"
+    " and of MIME leave.",
 )
 @click.option(
     "-P",

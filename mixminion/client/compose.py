@@ -1,22 +1,56 @@
 """The content of a message: plain text as people type it, or a whole one of a mail program.
 
 A message for mail leaves with only the header fields that an exit lets pass: every other
-one would tell the exit about its sender.
+one would tell the exit about its sender.  What an exit would refuse is refused here, before
+anything is sent.
 """
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
-from email.header import Header
 
 from mixminion.client.addresses import Address
-from mixminion.client.errors import BadSubject, NoHeader, NotText
-from mixminion.mail import fields, transfer
+from mixminion.client.errors import BadName, BadSubject, NoHeader, NotText
+from mixminion.mail import address as mail_address
+from mixminion.mail import compose, fields, lists, policy, transfer, words
 from mixminion.mail.data import canonical
+from mixminion.mail.errors import BadField
 from mixminion.mail.fields import Field
 
-_PASSES = frozenset({"to", "subject", "mime-version"})
+_TELLING = frozenset({"from", "reply-to"})
+"""Fields that may leave and say who wrote: only when the sender asks for it, since mail
+programs put them into everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the recipient is told of the sender, if the exit's policy lets it pass: a *name*
+    beside the exit's own address in From, and an address for Reply-To."""
+
+    name: str | None = None
+    reply_to: str | None = None
+
+    def fields(self) -> list[Field]:
+        """From and Reply-To.
+
+        :raises BadName: the name cannot stand there.
+        :raises mixminion.mail.errors.BadAddress: Reply-To is no address.
+        """
+        made = []
+        if self.name is not None:
+            try:
+                field = Field("From", words.mailbox(self.name, policy.NOWHERE))
+                policy.name_in(field)
+            except BadField as error:
+                raise BadName(why=error.fields["why"]) from None
+            made.append(field)
+        if self.reply_to is not None:
+            made.append(Field("Reply-To", str(mail_address.parse(self.reply_to))))
+        return made
+
+
+NOBODY = Shown()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,49 +61,75 @@ class Composed:
     left_out: tuple[str, ...] = ()
 
 
-def from_text(address: Address, body: bytes, subject: str | None = None) -> Composed:
+def from_text(
+    address: Address,
+    body: bytes,
+    subject: str | None = None,
+    *,
+    shown: Shown = NOBODY,
+    to: Sequence[str] = (),
+    cc: Sequence[str] = (),
+) -> Composed:
     """*body* as a mail of plain text; for an exit that does not take mail, as it is.
+
+    *to* and *cc* are the addresses that the mail shows; without them it shows the one
+    recipient, or none of several.
 
     :raises NotText: *body* is for mail and not UTF-8.
     :raises BadSubject: the subject has control characters in it.
-    :raises NoHeader: there is a subject, and no mail to carry it.
+    :raises BadName: the name shown cannot be shown.
+    :raises NoHeader: there is something for a header, and no mail to carry it.
     """
     if not address.mail:
-        if subject is not None:
+        if subject is not None or shown != NOBODY or to or cc:
             raise NoHeader(exit=address.exit)
         return Composed(body)
-    made = [Field("To", address.recipients[0])]
+    if not to and not cc and len(address.recipients) == 1:
+        to = address.recipients
+    made = shown.fields()
+    made += [Field(name, ", ".join(names)) for name, names in (("To", to), ("Cc", cc)) if names]
     if subject is not None:
         made.append(Field("Subject", _subject(subject)))
     made += [Field("MIME-Version", "1.0"), Field("Content-Type", "text/plain; charset=utf-8")]
     return Composed(fields.join(*_encode(made, body)))
 
 
-def from_message(address: Address, message: bytes) -> Composed:
+def from_message(address: Address, message: bytes, *, shown: Shown = NOBODY) -> Composed:
     """A whole RFC 5322 message; the body keeps its octets, but for line ends.
 
-    :raises MailError: it is no message.
+    From and Reply-To of the message are left out; what is *shown* stands in their place.
+
+    :raises MailError: it is no message, or one that no exit for mail would take.
+    :raises BadName: the name shown cannot be shown.
     :raises NoHeader: the address does not take mail.
     """
     if not address.mail:
         raise NoHeader(exit=address.exit)
-    written, body = fields.split(message)
-    kept = [field for field in written if _passes(field.name)]
-    left_out = dict.fromkeys(field.name for field in written if not _passes(field.name))
+    written, body = fields.read(_without_separator(message))
+    left_out = dict.fromkeys(
+        raw.name
+        for raw in written
+        if raw.name.lower() in _TELLING or lists.fate(raw.name) is lists.Fate.REMOVED
+    )
+    passing = [raw for raw in written if raw.name.lower() not in _TELLING]
+    made = [*shown.fields(), *lists.sort(passing, words.seven_bit).kept.values()]
+    kept = [normal for field in made if (normal := compose.normal(field)) is not None]
+    transfer.fit(kept, body)  # raises what an exit would
     return Composed(fields.join(kept, body), tuple(left_out))
 
 
-def _passes(name: str) -> bool:
-    return name.lower() in _PASSES or name.lower().startswith("content-")
+def _without_separator(message: bytes) -> bytes:
+    """*message* without the line ``From ...`` above it that mail folders and git have."""
+    if message.startswith(b"From "):
+        return message.partition(b"\n")[2]
+    return message
 
 
 def _subject(subject: str) -> str:
     """*subject* as a field's value: as it is, or in encoded words (RFC 2047)."""
     if not subject.isprintable():
         raise BadSubject
-    if subject.isascii() and "=?" not in subject:
-        return subject
-    return Header(subject, "utf-8", maxlinelen=75).encode(linesep="").strip()
+    return words.encode(subject)
 
 
 def _encode(made: list[Field], body: bytes) -> tuple[list[Field], bytes]:
@@ -79,11 +139,7 @@ def _encode(made: list[Field], body: bytes) -> tuple[list[Field], bytes]:
     except UnicodeDecodeError as error:
         raise NotText(position=error.start) from None
     lines = canonical(body)
-    if not transfer.must_encode(lines):
-        bits = "7bit" if ascii_only else "8bit"
-        return [*made, Field("Content-Transfer-Encoding", bits)], lines
-    quoted = transfer.quoted_printable(made, lines)
-    in_base64 = canonical(base64.encodebytes(lines))
-    if quoted is not None and len(quoted[1]) <= len(in_base64):
-        return quoted
-    return [*made, Field("Content-Transfer-Encoding", "base64")], in_base64
+    bits = "7bit" if ascii_only else "8bit"
+    if transfer.must_encode(lines):
+        bits, lines = transfer.plainest(lines)
+    return [*made, Field("Content-Transfer-Encoding", bits)], lines

@@ -42,6 +42,13 @@ class BadSubject(UserError):
     sentence = "The subject has a line break or a control character in it; write it on one line."
 
 
+class BadName(UserError):
+    """A name that cannot stand beside an address."""
+
+    code = "bad-name"
+    sentence = "The name to be shown cannot be shown ({why}); write another."
+
+
 class NotText(UserError):
     """A body that is no text; only whole messages may carry other things."""
 

@@ -53,6 +53,7 @@ class SmtpExit:
             "module": "smtp",
             "max-message": self._section.max_message,
             "max-recipients": MOST_RECIPIENTS,
+            **self._section.published,
         }
 
     def check(self, recipients: Sequence[str], content: bytes, reply: bool) -> str | None:
@@ -141,6 +142,7 @@ class SmtpExit:
             recipients=message.recipients,
             message_id=message.message_id,
             date=message.date,
+            policy=self._section.mail_policy,
         )
 
     def _remember(self, message: Message, outcomes: Mapping[str, Outcome]) -> None:

@@ -7,26 +7,15 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from mixminion.config import BadValue, option, section, values
-from mixminion.config.values import Value
+from mixminion.config import option, section, values
 from mixminion.exits import smtp_program, smtp_tls
 from mixminion.exits.dkim import KeyFile, key_file
 from mixminion.exits.limits import LimitedSection
+from mixminion.exits.mail_section import MailSection, mailbox
+from mixminion.exits.section import ExitSection
 from mixminion.mail import address
 from mixminion.mail.address import Mailbox
-from mixminion.mail.errors import BadAddress
 from mixminion.util.hostport import HostPort
-
-
-def _mailbox(text: str) -> Mailbox:
-    try:
-        return address.parse_mailbox(text)
-    except BadAddress as error:
-        raise BadValue(f"expected {mailbox.expected}: {error.fields['why']}") from None
-
-
-mailbox: Value[Mailbox] = Value("a mailbox such as Anonymous <anonymous@mix.example>", _mailbox)
-
 
 RELAY = "relay"
 SENDMAIL = "sendmail"
@@ -35,7 +24,7 @@ _CHECKED = "tls = required or tls = implicit"
 
 
 @section("Exit", named=True)
-class Section(LimitedSection):
+class Section(MailSection, LimitedSection):
     """Mail, handed to a mail server that relays it, or to a program.  That server must take
     mail from this machine and should offer 8BITMIME."""
 
@@ -129,7 +118,7 @@ class Section(LimitedSection):
     @override
     def problems(self) -> Iterator[tuple[str, str]]:
         """What only several keys together show."""
-        yield from LimitedSection.problems(self)
+        yield from ExitSection.problems(self)
         if self.from_ is not None and self.from_.address.domain != self.domain:
             yield "from", f"expected an address in the domain {self.domain}"
         if self.transport != RELAY and self.user is not None:

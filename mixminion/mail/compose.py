@@ -1,38 +1,33 @@
 """The mails that an exit hands over.
 
-It passes To, Subject, MIME-Version and Content-*; removes every other field of the
-sender; and adds From, Date and Message-ID of its own.  Fields leave in one fixed order and
-spelling.  See ``doc/spec/exits.rst``.
+A sender's fields are sorted by :mod:`mixminion.mail.lists`, whatever his client did; the
+exit's policy says which of those that allow to answer or name the sender pass; From, Date
+and Message-ID are the exit's own.  See ``doc/spec/exits.rst``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
-from mixminion.mail import fields, transfer
+from mixminion.mail import fields, footer, lists, transfer, words
 from mixminion.mail.data import canonical
-from mixminion.mail.errors import EightBit, LineTooLong, RepeatedField
+from mixminion.mail.errors import BadField
 from mixminion.mail.fields import Field
+from mixminion.mail.policy import Policy
 from mixminion.util import armor
 
 REPLY_KIND = "MIXMINION REPLY"
 REPLY_SUBJECT = "A reply to one of your reply blocks"
 
-_ORDER = (
-    "From",
-    "To",
-    "Subject",
-    "Date",
-    "Message-ID",
-    "MIME-Version",
-    "Content-Type",
-    "Content-Transfer-Encoding",
-)
-_SPELLING = {name.lower(): name for name in (*_ORDER, "Content-ID", "Content-MD5")}
-_PASSES = frozenset({"to", "subject", "mime-version"})
+STRICT = Policy()
+
+_IDENTIFIER = re.compile(r"<[^<>\s]+>")
+_GROUP = r"[A-Za-z0-9][A-Za-z0-9+_.-]*"
+_GROUPS = re.compile(rf"{_GROUP}([ \t]*,[ \t]*{_GROUP})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,36 +50,63 @@ class Mail:
         """The same mail for a far side without 8BITMIME; raises :class:`EightBit`."""
         if not self.eight_bit:
             return self
-        encoded = transfer.quoted_printable(self.fields, self.body)
-        if encoded is None:
-            raise EightBit
-        return _mail(*encoded)
+        return _mail(*transfer.fit(self.fields, self.body, seven_bit=True))
 
 
 def outgoing(
-    content: bytes, *, sender: str, recipients: Sequence[str], message_id: str, date: int
+    content: bytes,
+    *,
+    sender: str,
+    recipients: Sequence[str],
+    message_id: str,
+    date: int,
+    policy: Policy = STRICT,
+    extra: Sequence[Field] = (),
 ) -> Mail:
     """A sender's message as an exit hands it over; raises :class:`MailError`.
 
     *sender* is the From field's value, *recipients* the envelope's addresses, *message_id*
-    has its angle brackets, *date* is Unix seconds.
+    has its angle brackets, *date* is Unix seconds; *extra* are fields of the exit's own, such
+    as List-Unsubscribe.
     """
-    written, body = fields.split(content)
-    kept = _passing(written)
-    if "to" not in kept:
-        kept["to"] = Field("To", _to(recipients))
-    own = [Field("From", sender), Field("Date", _date(date)), Field("Message-ID", message_id)]
-    passed = [*kept.values(), *own]
-    if not transfer.must_encode(body):
-        return _mail(passed, body)
-    encoded = transfer.quoted_printable(passed, body)
-    if encoded is None:
-        raise LineTooLong
-    return _mail(*encoded)
+    made, body = _read(content, policy)
+    if "to" not in made:
+        made["to"] = Field("To", _to(recipients))
+    return _finish(made, body, sender, message_id, date, policy, extra)
+
+
+def article(
+    content: bytes,
+    *,
+    sender: str,
+    groups: Sequence[str],
+    message_id: str,
+    date: int,
+    policy: Policy = STRICT,
+    extra: Sequence[Field] = (),
+) -> Mail:
+    """A sender's message as an article for *groups* (RFC 5536); otherwise as :func:`outgoing`.
+
+    What it says of mail's recipients is left out, and a subject there has to be.
+    """
+    made, body = _read(content, policy)
+    made.pop("to", None)
+    made.pop("cc", None)
+    made["newsgroups"] = Field("Newsgroups", ",".join(groups))
+    if "subject" not in made:
+        raise BadField(name="Subject", why="an article has to have one")
+    return _finish(made, body, sender, message_id, date, policy, extra)
 
 
 def reply(
-    payload: bytes, surb_id: bytes, *, sender: str, recipient: str, message_id: str, date: int
+    payload: bytes,
+    surb_id: bytes,
+    *,
+    sender: str,
+    recipient: str,
+    message_id: str,
+    date: int,
+    extra: Sequence[Field] = (),
 ) -> Mail:
     """The mail that brings a reply's sealed *payload* to the owner of its reply block."""
     text = armor.encode(REPLY_KIND, {"SURB-ID": surb_id.hex()}, payload)
@@ -96,33 +118,75 @@ def reply(
         Field("Message-ID", message_id),
         Field("Content-Type", "text/plain; charset=us-ascii"),
         Field("Content-Transfer-Encoding", "7bit"),
+        *extra,
     )
     return _mail(own, canonical(text.encode("ascii")))
 
 
-def _passing(written: Iterable[Field]) -> dict[str, Field]:
-    kept: dict[str, Field] = {}
-    for field in written:
-        name = field.name.lower()
-        if name not in _PASSES and not name.startswith("content-"):
-            continue
-        if name in kept:
-            raise RepeatedField(name=_spell(name))
-        kept[name] = field
-    return kept
+def normal(field: Field) -> Field | None:
+    """An allowed field in the one form in which it leaves, None if nothing is left of it;
+    raises BadField.  Programs differ in what is free here, and should not show by it."""
+    match field.name.lower():
+        case "in-reply-to" | "references":
+            found = _IDENTIFIER.findall(field.value)
+            return Field(field.name, " ".join(found)) if found else None
+        case "newsgroups" | "followup-to":
+            if not _GROUPS.fullmatch(field.value):
+                raise BadField(name=lists.spell(field.name), why="it is no list of newsgroups")
+            return Field(field.name, re.sub(r"[ \t]", "", field.value))
+        case "mime-version":
+            return Field(field.name, "1.0")
+    return field
+
+
+def _read(content: bytes, policy: Policy) -> tuple[dict[str, Field], bytes]:
+    """What passes of the sender's fields, From as it is written, and the body."""
+    written, body = fields.read(content)
+    made = {
+        name: kept
+        for name, field in lists.sort(written).kept.items()
+        if (kept := normal(field)) is not None
+    }
+    answers = policy.answers(made.pop("reply-to", None))
+    if answers is not None:
+        made["reply-to"] = answers
+    if "subject" not in made and policy.default_subject:
+        made["subject"] = Field("Subject", words.encode(policy.default_subject))
+    return made, body
+
+
+def _finish(
+    made: dict[str, Field],
+    body: bytes,
+    sender: str,
+    message_id: str,
+    date: int,
+    policy: Policy,
+    extra: Sequence[Field],
+) -> Mail:
+    own = [
+        policy.sender(sender, made.pop("from", None)),
+        Field("Date", _date(date)),
+        Field("Message-ID", message_id),
+        *extra,
+    ]
+    passed: Sequence[Field] = [*made.values(), *own]
+    if policy.footer:
+        passed, body = footer.add(passed, body, policy.footer, _boundary(message_id))
+    return _mail(*transfer.fit(passed, body))
 
 
 def _mail(made: Iterable[Field], body: bytes) -> Mail:
-    spelt = {field.name.lower(): Field(_spell(field.name), field.value) for field in made}
-    if any(name.startswith("content-") for name in spelt):
-        spelt.setdefault("mime-version", Field("MIME-Version", "1.0"))
-    order = {name.lower(): place for place, name in enumerate(_ORDER)}
-    names = sorted(spelt, key=lambda name: (order.get(name, len(order)), name))
-    return Mail(tuple(spelt[name] for name in names), body)
+    kept = list(made)
+    names = {field.name.lower() for field in kept}
+    if "mime-version" not in names and not names.isdisjoint(lists.MIME):
+        kept.append(Field("MIME-Version", "1.0"))
+    return Mail(lists.arrange(kept), body)
 
 
-def _spell(name: str) -> str:
-    return _SPELLING.get(name.lower()) or "-".join(map(str.capitalize, name.split("-")))
+def _boundary(message_id: str) -> str:
+    """The same at every attempt, and not to be known beforehand."""
+    return "=_" + re.sub("[^0-9A-Za-z]", "", message_id.partition("@")[0])[:60]
 
 
 def _to(recipients: Sequence[str]) -> str:

@@ -12,6 +12,9 @@ LONGEST_LINE = 998
 
 def canonical(octets: bytes) -> bytes:
     """*octets* with CR, LF and CRLF all made CRLF, and a CRLF at the end unless empty."""
+    ends = octets.count(b"\r\n")
+    if ends == octets.count(b"\r") == octets.count(b"\n") and octets[-2:] in (b"", b"\r\n"):
+        return octets  # as nearly all are, the second time; no copy of what may be large
     lines = octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if lines and not lines.endswith(b"\n"):
         lines += b"\n"
@@ -30,6 +33,13 @@ def decode(octets: bytes) -> bytes:
     return plain[1:] if plain.startswith(b".") else plain
 
 
-def longest_line(message: bytes) -> int:
-    """Octets of the longest line of a canonical message."""
-    return max(map(len, message.split(b"\r\n")))
+def has_long_line(message: bytes) -> bool:
+    """Whether a line of a canonical message, or of a piece of one, is longer than
+    :data:`LONGEST_LINE`."""
+    at = 0  # where a line begins
+    while len(message) - at > LONGEST_LINE:
+        end = message.rfind(b"\n", at, at + LONGEST_LINE + 2)  # of the last line that ends here
+        if end < 0:
+            return True
+        at = end + 1
+    return False

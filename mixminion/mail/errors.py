@@ -41,18 +41,28 @@ class RepeatedField(MailError):
     sentence = "The header field {name} is there twice; leave one."
 
 
+class RefusedField(MailError):
+    """A field that steers servers, or vouches for somebody else.  Field: ``name``."""
+
+    code = "refused-field"
+    sentence = (
+        "The header field {name} is for servers or vouches for somebody else, so that this message"
+        " is not sent; take the field out."
+    )
+
+
 class LineTooLong(MailError):
-    """A line over 998 octets, or a NUL, inside parts that must not be re-encoded."""
+    """A line over 998 octets, or a NUL, where nothing may be re-encoded."""
 
     code = "line-too-long"
     sentence = (
-        "A line of the message is over 998 octets long or has a NUL octet in it; encode that part "
-        "as quoted-printable or base64."
+        "A line of the message is over 998 octets long or has a NUL octet in it, where it must not"
+        " be changed (in a signed part, say); encode that part as quoted-printable or base64."
     )
 
 
 class EightBit(MailError):
-    """The next server takes 7-bit mail only, and the parts must not be re-encoded."""
+    """The next server takes 7-bit mail only, and a part must not be re-encoded."""
 
     code = "eight-bit"
-    sentence = "The mail server takes 7-bit mail only; encode the parts of the message."
+    sentence = "The mail server takes 7-bit mail only; encode the message before it is signed."

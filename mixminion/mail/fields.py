@@ -46,8 +46,28 @@ class Field:
         return "\r\n".join([*lines, ""]).encode("ascii")
 
 
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A field as it was written: *value* is unfolded, without outer blanks, its octets read
+    as Latin-1; it may hold anything but CR and LF."""
+
+    name: str
+    value: str
+
+    def field(self) -> Field:
+        """The same as a field that can leave; raises BadField."""
+        return Field(self.name, self.value)
+
+
 def split(content: bytes) -> tuple[list[Field], bytes]:
     """The fields in their order and the canonical body; raises NotAMessage, BadField."""
+    written, body = read(content)
+    return [raw.field() for raw in written], body
+
+
+def read(content: bytes) -> tuple[list[Raw], bytes]:
+    """The same without a look at the values, for headers of which not all leaves; raises
+    NotAMessage."""
     message = canonical(content)
     if message.startswith(b"\r\n"):
         return [], message[2:]
@@ -62,7 +82,7 @@ def join(fields: Iterable[Field], body: bytes) -> bytes:
     return b"".join(field.encode() for field in fields) + b"\r\n" + body
 
 
-def _fields(head: bytes) -> list[Field]:
+def _fields(head: bytes) -> list[Raw]:
     unfolded: list[bytes] = []
     for line in head.split(b"\r\n"):
         if not line.startswith((b" ", b"\t")):
@@ -76,9 +96,9 @@ def _fields(head: bytes) -> list[Field]:
     return [_field(line) for line in unfolded]
 
 
-def _field(line: bytes) -> Field:
+def _field(line: bytes) -> Raw:
     name, colon, value = line.decode("latin-1").partition(":")
     name = name.rstrip(" \t")
     if not colon or not _NAME.fullmatch(name):
         raise NotAMessage(why="a line above the empty line is not a header field")
-    return Field(name, value.strip(" \t"))
+    return Raw(name, value.strip(" \t"))

@@ -4,10 +4,17 @@ import email.policy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixminion.client.addresses import parse
-from mixminion.client.compose import from_message, from_text
-from mixminion.client.errors import BadSubject, NoHeader, NotText
-from mixminion.mail.errors import NotAMessage
+from mixminion.client.addresses import Address, parse
+from mixminion.client.compose import Shown, from_message, from_text
+from mixminion.client.errors import BadName, BadSubject, NoHeader, NotText
+from mixminion.mail.errors import (
+    BadAddress,
+    BadField,
+    LineTooLong,
+    NotAMessage,
+    RefusedField,
+    RepeatedField,
+)
 from mixminion.testing.cases import SyncTestCase
 
 ALICE = parse("alice@example.org")
@@ -70,6 +77,24 @@ class FromTextTests(SyncTestCase):
         self.assertRaises(NotText, from_text, ALICE, b"\xff\xfe")
         self.assertRaises(NoHeader, from_text, parse("drop"), b"x", "subject")
 
+    def test_recipients(self):
+        """Several recipients are shown only where they are meant to be."""
+        several = Address("smtp", ("alice@example.org", "eve@example.org"), mail=True)
+        self.assertTrue(from_text(several, b"x").content.startswith(b"MIME-Version"))
+        made = read(from_text(several, b"x", to=["a@x.org", "b@x.org"], cc=["c@x.org"]).content)
+        self.assertEqual((made["To"], made["Cc"]), ("a@x.org, b@x.org", "c@x.org"))
+        self.assertRaises(NoHeader, from_text, parse("drop"), b"x", cc=["c@x.org"])
+
+    def test_shown(self):
+        """A name and an address for answers are said when asked for, and never another address."""
+        made = read(from_text(ALICE, b"x", shown=Shown("Jörg", "joerg@example.org")).content)
+        self.assertEqual(made["From"], "Jörg <anonymous@mixminion.invalid>")
+        self.assertEqual(made["Reply-To"], "joerg@example.org")
+        for name in ("a@b.org", "a\r\nBcc: b", "x" * 65, "a <b>"):
+            self.assertRaises(BadName, from_text, ALICE, b"", shown=Shown(name))
+        self.assertRaises(BadAddress, from_text, ALICE, b"", shown=Shown(reply_to="nobody"))
+        self.assertRaises(NoHeader, from_text, parse("drop"), b"", shown=Shown("a"))
+
     def test_other_exits(self):
         """An exit that takes no mail gets the octets as they are."""
         self.assertEqual(from_text(parse("drop"), b"a\n\xff").content, b"a\n\xff")
@@ -92,7 +117,62 @@ class FromMessageTests(SyncTestCase):
         )
         self.assertEqual(composed.left_out, ("From", "X-Mailer", "Message-ID"))
 
+    def test_who_wrote(self):
+        """From and Reply-To of a mail program stay here; what is asked for leaves."""
+        content = b"From: Bob <bob@x.net>\nReply-To: bob@x.net\nSubject: s\n\nhi\n"
+        made = from_message(ALICE, content)
+        self.assertEqual(made.content, b"Subject: s\r\n\r\nhi\r\n")
+        self.assertEqual(made.left_out, ("From", "Reply-To"))
+        made = from_message(ALICE, content, shown=Shown("B.", "b@y.net"))
+        self.assertEqual(
+            made.content,
+            b'From: "B." <anonymous@mixminion.invalid>\r\nReply-To: b@y.net\r\n'
+            b"Subject: s\r\n\r\nhi\r\n",
+        )
+
+    def test_forms(self):
+        """Fields of threads pass, in one form; a line From above the header is no field."""
+        composed = from_message(
+            ALICE,
+            b"From bob Mon Jan  1 00:00:00 2001\nReferences: <a@x>\n\t<b@x>\nIn-Reply-To: <b@x>\n"
+            b"Bcc: eve@x.net\nMime-Version: 1.0 (Apple)\nNewsgroups: a.b\n\nhi",
+        )
+        self.assertEqual(
+            composed.content,
+            b"References: <a@x> <b@x>\r\nIn-Reply-To: <b@x>\r\nMime-Version: 1.0\r\n"
+            b"Newsgroups: a.b\r\n\r\nhi\r\n",
+        )
+        self.assertEqual(composed.left_out, ("Bcc",))
+
+    def test_utf8(self):
+        """A header in raw UTF-8 is put into RFC 2047 and 2231; one in another charset is not
+        guessed at, nor an address that is not ASCII."""
+        composed = from_message(
+            ALICE,
+            'Subject: Füße\nTo: "Müller, B." <b@x.org>, c@x.org\n'
+            'Content-Type: text/plain; name="ü.txt"\n\nhi'.encode(),
+        )
+        self.assertTrue(composed.content.isascii())
+        made = email.message_from_bytes(composed.content, policy=email.policy.default)
+        self.assertEqual(made["Subject"], "Füße")
+        self.assertEqual(made["To"].addresses[0].display_name, "Müller, B.")
+        self.assertEqual(made["To"].addresses[1].addr_spec, "c@x.org")
+        self.assertEqual(made.get_filename(), "ü.txt")
+        for head in (
+            "Subject: Füße".encode("latin-1"),
+            "To: jörg@example.org".encode(),
+            "To: a@bücher.example".encode(),
+            "References: <ü@x>".encode(),
+            "Subject: a\u0085b".encode(),
+        ):
+            self.assertRaises(BadField, from_message, ALICE, head + b"\n\nhi")
+
     def test_refused(self):
-        """Text that is no message, and an exit that takes none."""
+        """Text that is no message, one that an exit would refuse, and an exit that takes none."""
         self.assertRaises(NotAMessage, from_message, ALICE, b"Hello there\n\nBob")
+        self.assertRaises(RefusedField, from_message, ALICE, b"Resent-From: a@x.org\n\nhi")
+        self.assertRaises(RepeatedField, from_message, ALICE, b"To: a@x.org\nTo: b@x.org\n\nhi")
+        self.assertRaises(BadField, from_message, ALICE, b"Newsgroups: a b\n\nhi")
+        signed = b"Content-Type: multipart/signed; boundary=b\n\n--b\n\n" + b"x" * 999
+        self.assertRaises(LineTooLong, from_message, ALICE, signed + b"\n--b--\n")
         self.assertRaises(NoHeader, from_message, parse("drop"), b"To: x\n\n")

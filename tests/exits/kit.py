@@ -24,8 +24,8 @@ from mixminion.interfaces import (
     OutcomeKind,
     Random,
 )
-from mixminion.testing import network
 from mixminion.store import Pooled
+from mixminion.testing import network
 
 MODULES: Mapping[str, IExitModule] = {
     "drop": LazyModule("drop", "mixminion.exits.drop"),

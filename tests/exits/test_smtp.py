@@ -204,7 +204,7 @@ class DeliverTests(SmtpCase):
         self.assertNotIn("BODY", mail.parameters)
 
     async def test_seven_bit_server(self) -> None:
-        """Without 8BITMIME a single part is re-encoded; a multipart fails for good, and the
+        """Without 8BITMIME a part is re-encoded; one that is signed fails for good, and the
         session goes on."""
         self.sink.script.extensions = ()
         exit = self.exit()
@@ -213,7 +213,7 @@ class DeliverTests(SmtpCase):
         self.assertEqual(mail.parameters, "")
         self.assertEqual(mail.header("Content-Transfer-Encoding"), "quoted-printable")
         self.assertIn(b"Gr=C3=BC=C3=9Fe", mail.body)
-        parts = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\n\xff\n--b--\n"
+        parts = b"Content-Type: multipart/signed; boundary=b\n\n--b\n\n\xff\n--b--\n"
         self.assertEqual(kind(await exit.deliver(message(parts))), ("permanent", "eight-bit"))
         await exit.deliver(message(n=3))
         self.assertEqual(len(self.sink.sessions), 1)

@@ -16,7 +16,7 @@ from mixminion.dirhttp.resource import DocumentsResource
 from mixminion.dirhttp.site import QuietChannel
 from mixminion.exits import record
 from mixminion.exits.smtp_session import Session
-from mixminion.mail import fields
+from mixminion.mail import fields, transfer
 from mixminion.mmtp import receiving, sending
 from mixminion.net import certificates
 from mixminion.paths import language
@@ -127,6 +127,12 @@ PLANTS = (
         fields,
         "_field",
         lambda line: fail_if(line.startswith(b"Subject:") and line.endswith(b"=?")),
+    ),
+    Plant(
+        "mail-parts",
+        transfer,
+        "_relabelled",
+        lambda head, label: fail_if(b"binary" in head and head.count(b"\r\n") > 3),
     ),
     Plant("armor", armor, "_block", lambda kind, inside: fail_if(inside.count("") > 9)),
     Plant(

@@ -50,12 +50,12 @@ class PostfixCase(AsyncTestCase):
         self.postfix = Postfix()
         self.addCleanup(self.postfix.stop)
 
-    def exit(self, *, seven_bit: bool = False) -> SmtpExit:
+    def exit(self, keys: str = "", *, seven_bit: bool = False) -> SmtpExit:
         """An exit that relays to this Postfix and checks its certificate."""
         port = self.postfix.seven_bit_port if seven_bit else self.postfix.port
         text = (
             "[Exit smtp]\nmodule = smtp\ndomain = mix.test\nmax-message = 8 MB\ntls = required\n"
-            f"ca-file = {self.postfix.ca_file}\nrelay = 127.0.0.1:{port}\n{kit.NO_LIMITS}\n"
+            f"ca-file = {self.postfix.ca_file}\nrelay = 127.0.0.1:{port}\n{kit.NO_LIMITS}\n{keys}"
         )
         [exit] = registry.load(kit.config(text), kit.Environment(reactor), kit.MODULES).values()
         assert isinstance(exit, SmtpExit)

@@ -4,21 +4,41 @@ import email
 import email.policy
 
 from mixminion.mail import compose
-from mixminion.mail.errors import BadField, EightBit, LineTooLong, NotAMessage, RepeatedField
+from mixminion.mail.errors import (
+    BadField,
+    EightBit,
+    LineTooLong,
+    NotAMessage,
+    RefusedField,
+    RepeatedField,
+)
+from mixminion.mail.fields import Field
+from mixminion.mail.policy import Policy
 from mixminion.testing.cases import SyncTestCase
 from mixminion.util import armor
 
 DATE = 1_800_000_000
 
 
-def outgoing(content: bytes, *recipients: str) -> compose.Mail:
+def outgoing(
+    content: bytes,
+    *recipients: str,
+    policy: Policy = compose.STRICT,
+    extra: tuple[Field, ...] = (),
+) -> compose.Mail:
     return compose.outgoing(
         content,
         sender="Anonymous <anonymous@exit.test>",
         recipients=recipients or ("bob@example.test",),
         message_id="<0a@exit.test>",
         date=DATE,
+        policy=policy,
+        extra=extra,
     )
+
+
+def fields(mail: compose.Mail) -> dict[str, str]:
+    return {field.name: field.value for field in mail.fields}
 
 
 class OutgoingTests(SyncTestCase):
@@ -87,7 +107,8 @@ class OutgoingTests(SyncTestCase):
             self.assertTrue(mail.eight_bit)
 
     def test_long_lines(self) -> None:
-        """A line over 998 octets becomes quoted-printable, or is refused inside a multipart."""
+        """A line over 998 octets becomes quoted-printable, or is refused where parts cannot be
+        told apart."""
         mail = outgoing(b"Content-Type: text/plain\n\n" + b"x" * 999)
         parsed = email.message_from_bytes(mail.octets(), policy=email.policy.default)
         self.assertEqual(parsed["Content-Transfer-Encoding"], "quoted-printable")
@@ -96,7 +117,8 @@ class OutgoingTests(SyncTestCase):
             outgoing(b"Content-Type: multipart/mixed; boundary=b\n\n" + b"x" * 999)
 
     def test_seven_bit(self) -> None:
-        """Without 8BITMIME a single part is re-encoded, a multipart refused, ASCII left alone."""
+        """Without 8BITMIME a single part is re-encoded, what cannot be read refused, ASCII left
+        alone."""
         text = "Grüße aus Köln\r\n".encode()
         mail = outgoing(b"Content-Type: text/plain; charset=utf-8\n\n" + text).seven_bit()
         self.assertFalse(mail.eight_bit)
@@ -111,6 +133,137 @@ class OutgoingTests(SyncTestCase):
         """Re-encoding an unlabelled 8-bit body says MIME-Version and the encoding."""
         octets = outgoing(b"\n\xff\xfe").seven_bit().octets()
         self.assertIn(b"MIME-Version: 1.0\r\nContent-Transfer-Encoding: quoted-printable", octets)
+
+
+class PolicyTests(SyncTestCase):
+    """What the operator allows passes, in one form; nothing else does."""
+
+    def test_names(self) -> None:
+        """A name is shown beside the exit's own address, never with the sender's."""
+        head = b"From: %s\n\nhi"
+        allowed = Policy(names=True)
+        for written, shown in (
+            (b"Alice A. <alice@home.test>", '"Alice A." <anonymous@exit.test>'),
+            (b'"A, \\"B" <alice@home.test>', None),
+            (b"=?iso-8859-1?q?J=F6rg?= <x@y.test>", "=?utf-8?b?SsO2cmc=?= <anonymous@exit.test>"),
+            (b"alice@home.test", "Anonymous <anonymous@exit.test>"),
+            (b"", "Anonymous <anonymous@exit.test>"),
+            (b"a <a@x.test>, b <b@x.test>", None),
+            (b"president@example.test <a@x.test>", None),
+            (b"=?utf-8?q?a=0D=0ABcc=3A_b?= <a@x.test>", None),
+            (b"=?nonsense?b?AAAA?= <a@x.test>", None),
+            (b"x" * 65 + b" <a@x.test>", None),
+        ):
+            with self.subTest(written=written):
+                if shown is None:
+                    with self.assertRaises(BadField):
+                        outgoing(head % written, policy=allowed)
+                else:
+                    mail = outgoing(head % written, policy=allowed)
+                    self.assertEqual(fields(mail)["From"], shown)
+                own = fields(outgoing(head % written))["From"]
+                self.assertEqual(own, "Anonymous <anonymous@exit.test>")
+
+    def test_reply_to(self) -> None:
+        """Reply-To passes as an address alone, or is the operator's, or is not there."""
+        content = b"Reply-To: Alice <alice@Home.test>\n\nhi"
+        self.assertNotIn("Reply-To", fields(outgoing(content)))
+        own = Policy(default_reply_to="Nobody <nobody@exit.test>")
+        self.assertEqual(fields(outgoing(content, policy=own))["Reply-To"], own.default_reply_to)
+        passing = Policy(reply_to=True, default_reply_to="nobody@exit.test")
+        self.assertEqual(fields(outgoing(content, policy=passing))["Reply-To"], "alice@home.test")
+        self.assertEqual(fields(outgoing(b"\nhi", policy=passing))["Reply-To"], "nobody@exit.test")
+        for bad in (b"nobody", b"a@x.test, b@x.test", b"a@[127.0.0.1]"):
+            with self.assertRaises(BadField):
+                outgoing(b"Reply-To: %s\n\nhi" % bad, policy=passing)
+            outgoing(b"Reply-To: %s\n\nhi" % bad)
+
+    def test_subject(self) -> None:
+        """A mail without a subject, or with an empty one, gets the operator's."""
+        policy = Policy(default_subject="Namenlose Grüße")
+        for content in (b"\nhi", b"Subject:\n\nhi", b"Subject: \t \n\nhi"):
+            mail = outgoing(content, policy=policy).octets()
+            parsed = email.message_from_bytes(mail, policy=email.policy.default)
+            self.assertEqual(parsed["Subject"], "Namenlose Grüße")
+            self.assertNotIn("Subject", fields(outgoing(content)))
+        self.assertEqual(fields(outgoing(b"Subject: x\n\n", policy=policy))["Subject"], "x")
+
+    def test_one_form(self) -> None:
+        """What programs write in their own manner leaves in one."""
+        content = (
+            b"References: <a@x.test><b@x.test>\n\t<c@x.test> (of Alice)\n"
+            b"In-reply-to: Your message of Monday <c@x.test>\n"
+            b"Mime-Version: 1.0 (Mac OS X Mail 16.0)\nNewsgroups: alt.test , misc.test\n"
+            b"Followup-To: poster\nCC: Carol <carol@example.test>\n\nhi"
+        )
+        self.assertEqual(
+            list(fields(outgoing(content)).items()),
+            [
+                ("From", "Anonymous <anonymous@exit.test>"),
+                ("To", "bob@example.test"),
+                ("Cc", "Carol <carol@example.test>"),
+                ("Newsgroups", "alt.test,misc.test"),
+                ("Followup-To", "poster"),
+                ("Date", "Fri, 15 Jan 2027 08:00:00 +0000"),
+                ("Message-ID", "<0a@exit.test>"),
+                ("In-Reply-To", "<c@x.test>"),
+                ("References", "<a@x.test> <b@x.test> <c@x.test>"),
+                ("MIME-Version", "1.0"),
+            ],
+        )
+        self.assertNotIn("References", fields(outgoing(b"References: none\n\nhi")))
+        for bad in (b"alt test", b"alt.test,", b"a;b"):
+            with self.assertRaises(BadField):
+                outgoing(b"Newsgroups: %s\n\nhi" % bad)
+
+    def test_extra(self) -> None:
+        """Fields of the exit's own have their places."""
+        extra = (
+            Field("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+            Field("X-Own", "x"),
+            Field("List-Unsubscribe", "<https://exit.test/o>"),
+            Field("Comments", "c"),
+        )
+        content = b"References: <a@x.test>\nMIME-Version: 1.0\nContent-MD5: x\n\nhi"
+        names = list(fields(outgoing(content, extra=extra)))
+        self.assertEqual(
+            names[5:],
+            ["Comments", "List-Unsubscribe", "List-Unsubscribe-Post", "MIME-Version"]
+            + ["Content-MD5", "X-Own"],
+        )
+
+    def test_refused(self) -> None:
+        """Control fields refuse the message, however they are written."""
+        for name in (
+            "Control", "ALSO-CONTROL", "Approved", "supersedes", "Cancel-Key", "Resent-From",
+            "resent-x", "Return-Path", "DKIM-Signature", "DomainKey-Signature", "ARC-Seal",
+        ):  # fmt: skip
+            for content in (f"{name}: x\n\nhi", f"Subject: a\r{name} :\n\nhi"):
+                with self.assertRaises(RefusedField):
+                    outgoing(content.encode())
+
+    def test_removed_unread(self) -> None:
+        """A field that is removed may be as wrong as it likes."""
+        content = b"X-Any: \xff\0\nX-Any: 2\nDate: \xe4\nReceived: \x1b\nContent-Length: 3\n\nhi"
+        self.assertEqual(outgoing(content), outgoing(b"\nhi"))
+
+
+class ArticleTests(SyncTestCase):
+    def test_article(self) -> None:
+        """An article goes to the groups that its message names, and tells of no recipients."""
+        content = b"To: bob@example.test\nCc: x@y.test\nSubject: s\nNewsgroups: a.b\n\nhi"
+        made = compose.article(
+            content,
+            sender="Anonymous <anonymous@exit.test>",
+            groups=["alt.test", "misc.test"],
+            message_id="<0a@exit.test>",
+            date=DATE,
+        )
+        names = ["From", "Newsgroups", "Subject", "Date", "Message-ID"]
+        self.assertEqual(list(fields(made)), names)
+        self.assertEqual(fields(made)["Newsgroups"], "alt.test,misc.test")
+        with self.assertRaises(BadField):
+            compose.article(b"\nhi", sender="x@y.test", groups=["a.b"], message_id="<x@y>", date=0)
 
 
 class ReplyTests(SyncTestCase):

@@ -50,7 +50,17 @@ class DataTests(SyncTestCase):
                 octets = data.encode(bytes(message))
                 self.assertEqual(as_server(octets), (data.canonical(bytes(message)), b""))
 
-    def test_longest_line(self) -> None:
-        """Line ends are not counted."""
-        self.assertEqual(data.longest_line(b"ab\r\nabcd\r\n"), 4)
-        self.assertEqual(data.longest_line(b""), 0)
+    @settings(max_examples=300, deadline=None)
+    @given(
+        st.lists(st.sampled_from([0, 1, 76, 400, 997, 998, 999, 1000, 3000]), max_size=8),
+        st.booleans(),
+    )
+    def test_has_long_line(self, lengths: list[int], ended: bool) -> None:
+        """998 octets are not too many, 999 are, wherever the line is, with its end or without."""
+        message = b"\r\n".join(b"x" * length for length in lengths) + b"\r\n" * ended
+        self.assertEqual(data.has_long_line(message), max(lengths, default=0) > 998)
+
+    def test_no_copy(self) -> None:
+        """What is canonical already stays the same object."""
+        message = data.canonical(b"a\nb\rc")
+        self.assertIs(data.canonical(message), message)

@@ -14,10 +14,11 @@ from mixminion.dirhttp.sources import Source
 from mixminion.exits.delivery import Delivery
 from mixminion.exits.section import ExitSection
 from mixminion.interfaces import Accepted
-from mixminion.mail import address, data
+from mixminion.mail import address, data, footer, lists, mime, transfer
 from mixminion.mail import compose as mail_compose
 from mixminion.mail import fields as mail_fields
 from mixminion.mail.errors import BadAddress, MailError
+from mixminion.mail.policy import Policy
 from mixminion.paths import language
 from mixminion.paths.errors import BadPath
 from mixminion.payload import deflate, frame, message
@@ -37,14 +38,28 @@ _MAILS = [
     b"--b\r\n\r\nx\r\n--b--\r\n",
     b"Subject: long\r\n\r\n" + b"x" * 1200 + b"\r\n",
     b"Content-Transfer-Encoding: base64\r\nContent-ID: <a@b>\r\n\r\nAAAA\r\n",
+    b"From: =?utf-8?q?J=C3=B6rg?= <joerg@example.net>\nReply-To: a@b.example\nCc: c@d.example\n"
+    b"References: <a@b><c@d>\nIn-Reply-To: <c@d>\nNewsgroups: a.b, c.d\nFollowup-To: a.b\n\nx\n",
+    b'Content-Type: multipart/mixed; boundary="a b"\n\n'
+    b"--a b\nContent-Type: multipart/signed;\n boundary=c\n\n"
+    b"--c\n\nx\n--c\nContent-Type: application/pgp-signature\n\ny\n--c--\n"
+    b"--a b\nContent-Type: message/rfc822\nContent-Transfer-Encoding: 8bit\n\n"
+    b"Subject: x\nContent-Transfer-Encoding: quoted-printable\n\n=C3=A4=\n\xc3\xa4\n"
+    b'--a b\nContent-Disposition: attachment;\n filename="\xc3\xa4"\n'
+    b"Content-Transfer-Encoding: binary\n\n\xff\n--a b--\nend\n",
 ]
+_FOOTER = "This came through a remailer."
 _MAIL_WORDS = (
     b"To: ", b"Subject: ", b"Bcc: eve@example.org\r\n", b"Content-Type: ", b"multipart/", b"\0",
     b"From: ", b"content-transfer-encoding: 8bit\r\n", b"\r\n\r\n", b"\r\n.\r\n", b"\r\n ", b"=?",
     b"\xff\xfe", b"\xe2\x80\xa8", b":", b"Received:", b"MIME-Version: 1.0\r\n", b"\r\r\n", b"\x85",
 )  # fmt: skip
+_MIME_WORDS = (
+    b"boundary=", b"--a b", b"--a b--", b"--c\r\n", b"message/rfc822", b"signed", b";", b'"', b"*=",
+    b"=\r\n", b"quoted-printable", b"base64", b"binary", b"multipart/mixed; boundary=c\r\n\r\n",
+)  # fmt: skip
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
-_ALLOWED = {"from", "to", "subject", "date", "message-id", "mime-version"}
+_MAY_LEAVE = {name.lower() for name in lists.ORDER} - {"comments", "list-unsubscribe"}
 
 
 def _check_mail(mail: mail_compose.Mail) -> None:
@@ -54,7 +69,7 @@ def _check_mail(mail: mail_compose.Mail) -> None:
     assert max(map(len, octets.split(b"\r\n"))) <= 998
     names = [field.name.lower() for field in mail.fields]
     assert len(set(names)) == len(names) and {"from", "date", "message-id", "to"} <= set(names)
-    assert all(name in _ALLOWED or name.startswith("content-") for name in names)
+    assert _MAY_LEAVE.issuperset(names)
     again, body = mail_fields.split(octets)
     assert [field.name for field in again] == [field.name for field in mail.fields]
     assert body == mail.body
@@ -62,7 +77,7 @@ def _check_mail(mail: mail_compose.Mail) -> None:
     assert b"\r\n.\r\n" not in encoded and data.decode(encoded) == octets
 
 
-def _outgoing() -> Subject:
+def _outgoing(policy: Policy = mail_compose.STRICT) -> Subject:
     def run(octets: bytes) -> object:
         mail = mail_compose.outgoing(
             octets,
@@ -70,6 +85,7 @@ def _outgoing() -> Subject:
             recipients=["bob@example.org", "eve@example.org"][: 1 + len(octets) % 2],
             message_id="<x@mix.example>",
             date=0,
+            policy=policy,
         )
         _check_mail(mail)
         if mail.eight_bit:
@@ -79,6 +95,44 @@ def _outgoing() -> Subject:
         return mail.eight_bit, len(mail.fields)
 
     return Subject(run, _MAILS)
+
+
+def _outgoing_by_policy() -> Subject:
+    """The same with all that an operator can allow and add."""
+    return _outgoing(Policy(True, True, "nobody@mix.example", "Grüße", _FOOTER))
+
+
+def _parts() -> Subject:
+    """The walk over MIME parts, and what is done by it: nothing outside a changed part differs,
+    and a second time nothing is left to do."""
+
+    def run(octets: bytes) -> object:
+        header, body = mail_fields.split(octets)
+        root = mime.walk(header, body)
+        _check_spans(root)
+        sealed = [body[p.head : p.stop] for p in root.all() if p.closed]
+        fitted, seven = transfer.fit(header, body, seven_bit=True)
+        assert seven.isascii() and not transfer.must_encode(seven)
+        assert all(octets in seven for octets in sealed)
+        assert transfer.fit(fitted, seven, seven_bit=True) == (fitted, seven)
+        shape = [p.content_type for p in root.all()]
+        again = [p.content_type for p in mime.walk(fitted, seven).all()]
+        assert shape == again
+        below, written = footer.add(header, body, _FOOTER, "=_x")
+        assert body in written or transfer.value(header, "content-transfer-encoding") == "base64"
+        assert _FOOTER.encode() in written or b"\r\n--=_x" not in written
+        return len(shape), len(sealed), len(below)
+
+    return Subject(run, [mail for mail in _MAILS if b"=?" not in mail])
+
+
+def _check_spans(part: mime.Part) -> None:
+    at = part.start
+    for child in part.children:
+        assert at <= child.head <= child.head_end <= child.start <= child.stop <= part.stop
+        _check_spans(child)
+        at = child.stop
+    assert not (part.closed and part.children)
 
 
 def _reply() -> Subject:
@@ -299,6 +353,8 @@ LINES, SHORT = mutators.LINES, mutators.SHORT
 
 TARGETS = [
     Target("mail-outgoing", _outgoing, (MailError,), LINES, _MAIL_WORDS, 32_768),
+    Target("mail-by-policy", _outgoing_by_policy, (MailError,), LINES, _MAIL_WORDS, 32_768),
+    Target("mail-parts", _parts, (MailError,), LINES, (*_MAIL_WORDS, *_MIME_WORDS), 16_384),
     Target("mail-reply", _reply, (), longest=8192),
     Target("mail-data", _data, (), LINES, _MAIL_WORDS, 20_000),
     Target("exit-accept", _accepting, (), (*LINES, *mutators.OCTETS), _MAIL_WORDS, 4096),
