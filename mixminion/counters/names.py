@@ -26,6 +26,7 @@ class Name(StrEnum):
     DELIVERED = "delivered"  #: messages an exit's far side accepted
     RETRIED = "retried"  #: temporary failures of hand-overs
     FAILED = "failed"  #: permanent failures of hand-overs
+    BLOCKED = "blocked"  #: recipients who get no mail, at each look
     DIAL_FAILED = "dial-failed"
     LINK_REFUSED = "link-refused"  #: TLS or identity refused, either side
     LINK_BROKEN = "link-broken"  #: a peer broke MMTP

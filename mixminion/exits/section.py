@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from mixminion.config import option, section, values
 from mixminion.interfaces import DeliveryPolicy
@@ -41,3 +42,8 @@ class ExitSection:
         """What only several keys together show."""
         if self.retry_longest < self.retry_first:
             yield "retry-longest", "expected at least retry-first"
+
+
+def to_mail(section: Any) -> bool:
+    """Whether it is the section of an exit whose messages leave as mail, under a domain."""
+    return getattr(section, "domain", None) is not None

@@ -82,6 +82,8 @@ class SmtpExit:
         """
         known = self._known.pop(message.message_id, {})
         left = tuple(name for name in message.recipients if name not in known)
+        if not left:  # whoever else there was wants no mail by now
+            return answers.together(known)
         try:
             sender = str(self._section.sender.address)
             envelope = Envelope(sender, left, self._mail(message), self._seal)

@@ -144,6 +144,7 @@ class LocalNetwork:
             options += ["--authority", line]
         if mix.exit:
             options += ["--exit-smtp-relay", self.relay, "--exit-smtp-domain", DOMAIN]
+            options += ["--contact", f"{mix.nickname}@example.test"]
         mixminion("server", "init", *options)
         if mix.exit and self._exit_lines:
             title = "[Exit smtp]\n"
