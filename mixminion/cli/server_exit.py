@@ -10,6 +10,8 @@ COMMANDS = {
     "pause": "Hand nothing over from now on; what comes waits.",
     "resume": "Hand over again.",
     "blocked": "Show and change who gets no mail.",
+    "dns": "Print the DNS records that an exit needs.",
+    "check": "Look those records up, and ask block lists.",
     "test": "Send one mail, and show what came of it.",
 }
 

@@ -17,3 +17,8 @@ class AbuseSection:
         doc="""Files that say who gets no mail, or who alone does: lines such as deny domain
         example.org.  They are read again by mixminion server reload.""",
     )
+    block_lists: tuple[str, ...] = option(
+        values.list_of(values.mail_domain),
+        default="zen.spamhaus.org, bl.spamcop.net",
+        doc="The DNS block lists that mixminion server exit check asks.",
+    )
