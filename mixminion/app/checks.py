@@ -7,9 +7,12 @@ from pathlib import Path
 
 from mixminion.app.init import ServerKeys
 from mixminion.app.keystore import key_store
-from mixminion.config import Config, Problem
+from mixminion.config import Config, ConfigErrors, Problem
 from mixminion.disk import private
 from mixminion.errors import EX_CONFIG, MixminionError, OperatorError
+from mixminion.exits import desk, rules
+from mixminion.exits.abuse import AbuseSection
+from mixminion.exits.section import ExitSection, to_mail
 from mixminion.mix.config import DirectorySection, IncomingSection, ServerSection
 from mixminion.store import opening
 from mixminion.util.hostport import HostPort
@@ -42,7 +45,19 @@ def settings(config: Config) -> list[Problem]:
             for address in incoming.addresses
             for why in _unreachable(address)
         ]
-    return problems
+    return [*problems, *_exits(config)]
+
+
+def _exits(config: Config) -> Iterator[Problem]:
+    """What an exit to mail needs beside its own section, and what is wrong in files of rules."""
+    mail = [name for name, each in config.named(ExitSection).items() if to_mail(each)]
+    if mail and config[ServerSection].contact is None:
+        expected = f"expected how to reach you: there is no exit without ([Exit {mail[0]}])"
+        yield config.problem(ServerSection, "contact", expected)
+    try:
+        rules.read(config[AbuseSection].rules)
+    except ConfigErrors as errors:
+        yield from errors.problems
 
 
 def files(config: Config) -> list[MixminionError]:
@@ -51,6 +66,7 @@ def files(config: Config) -> list[MixminionError]:
     needed = [config.home.resolve(), keys.folder, keys.identity_public, keys.signing]
     needed += [keys.link_certificate, keys.document_certificate, keys.descriptor]
     optional = [keys.identity, *key_store(config).folder.glob("packet-*.key")]
+    optional += [config.home / desk.SECRET, config.home / desk.LIST]
     return [
         *wrong([Path(config.filename)], private.check_unchangeable),
         *wrong(needed, private.check),

@@ -13,6 +13,7 @@ from mixminion.config.schema import info
 from mixminion.config.secret import SecretSource
 from mixminion.errors import EX_CONFIG, EX_NOPERM, OperatorError, UserError
 from mixminion.exits import registry
+from mixminion.exits.abuse import AbuseSection
 from mixminion.exits.section import ExitSection, FragmentsSection
 from mixminion.mix.config import SECTIONS, DirectorySection, LogSection, ServerSection
 
@@ -66,7 +67,7 @@ def read(text: str, path: Path) -> Config:
     return parse(
         text,
         filename=str(path.absolute()),
-        sections=(*SECTIONS, FragmentsSection, ExitSection),
+        sections=(*SECTIONS, AbuseSection, FragmentsSection, ExitSection),
         named_resolver=registry.resolver(registry.discover()),
     )
 
@@ -169,7 +170,8 @@ def compose(
 def reference() -> str:
     """Every key of a server's configuration, exits of all installed modules included, in
     reStructuredText."""
-    common = [key_reference(section) for section in (*SECTIONS, FragmentsSection, ExitSection)]
+    sections = (*SECTIONS, AbuseSection, FragmentsSection, ExitSection)
+    common = [key_reference(section) for section in sections]
     exits = [
         key_reference(
             module.section,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +25,15 @@ class Environment:
     software: str = SOFTWARE
 
 
-def exits(config: Config, reactor: Any, random: Random) -> dict[str, IExit]:
-    """The configured exits, not started."""
+def exits(
+    config: Config,
+    reactor: Any,
+    random: Random,
+    guard: Callable[[IExit], IExit] = lambda exit: exit,
+) -> dict[str, IExit]:
+    """The configured exits, not started; each as *guard* gives it."""
     environment = Environment(reactor, random, host_name(config))
-    return registry.load(config, environment, registry.discover())
+    return registry.load(config, environment, registry.discover(), guard)
 
 
 def host_name(config: Config) -> str:

@@ -32,7 +32,7 @@ from mixminion.app import checks, configuration, passphrase
 from mixminion.app.configuration import FILE
 from mixminion.app.daemon import INTERRUPTED, give_up, tell_parent
 from mixminion.app.directories import Directories
-from mixminion.app.environment import exits, host_name
+from mixminion.app.exits import Exits
 from mixminion.app.init import ServerKeys, write_descriptor
 from mixminion.app.logs import Log
 from mixminion.app.packet_keys import PacketKeyFolder
@@ -53,8 +53,6 @@ from mixminion.errors import (
     MixminionError,
     render,
 )
-from mixminion.exits.delivery import Delivery
-from mixminion.exits.section import FragmentsSection
 from mixminion.mix.batches import Made
 from mixminion.mix.config import (
     IncomingSection,
@@ -112,12 +110,8 @@ def makeService(options: Options) -> Service:
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:  # instead of a passphrase
         raise SystemExit(INTERRUPTED) from None
-    signal.signal(signal.SIGHUP, lambda number, frame: clock.callFromThread(_hung_up))
+    signal.signal(signal.SIGHUP, lambda number, frame: clock.callFromThread(service.hung_up))
     return service
-
-
-def _hung_up() -> None:
-    log.info("SIGHUP: a server that runs reads nothing again; restart it for a new configuration.")
 
 
 class ServerService(Service):
@@ -157,7 +151,7 @@ class ServerService(Service):
         private.make_folder(config[ServerSection].control.parent)
         listeners.trial(config[IncomingSection].listen)
         self._counters = Counters()
-        self._exits = exits(config, reactor, self._random)
+        self._exits = Exits(config, reactor, self._random, self._counters)
         self._workers = self._processes(credentials, keys, view)
         self.server = self._compose(credentials, view)
         self._directories.compose(self.server.adopt, self.server.publish)
@@ -167,6 +161,7 @@ class ServerService(Service):
                 "status": self._status,
                 "stop": self._stop,
                 "publish": self._directories.publish,
+                **self._exits.commands(),
             },
             reactor,
         )
@@ -205,15 +200,7 @@ class ServerService(Service):
             ),
             listen=self._listen,
             connect=self._endpoint,
-            delivery=lambda store: Delivery(
-                self._exits,
-                store,
-                reactor,
-                random,
-                self._counters,
-                host_name(config),
-                config[FragmentsSection],
-            ),
+            delivery=self._exits.delivery,
             documents=self._directories.site(),
             storage_period=config[ServerSection].storage_period,
             publish=self._publish,
@@ -261,6 +248,7 @@ class ServerService(Service):
         try:
             self.server.open()
             self._open = True
+            self._exits.start()
             self._control.start()
         except Exception:
             self._cannot(Failure())
@@ -300,9 +288,24 @@ class ServerService(Service):
         if self._open:
             await self.server.stop()
         await self._control.stop()
+        if self._open:
+            await self._exits.stop()
         self._lock.release()
 
     # -- commands ------------------------------------------------------------------------------
+
+    def hung_up(self) -> None:
+        """SIGHUP: what ``mixminion server reload`` does."""
+        try:
+            self._exits.reload()
+        except ConfigErrors as errors:
+            log.error(
+                "SIGHUP: nothing is read again, since {n} lines are wrong; `mixminion server "
+                "check-config` tells them.",
+                n=len(errors.problems),
+            )
+        else:
+            log.info("SIGHUP: who gets no mail is read again; a restart reads everything.")
 
     async def _status(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """JSON values, the same for every version of this format."""
@@ -328,6 +331,7 @@ class ServerService(Service):
                 *dict.fromkeys(map(render, self.server.problems)),
                 *health.attention(self._reactor.seconds()),
                 *self._directories.attention(),
+                *self._exits.attention(),
                 *self.server.complaints(),
                 *self._storage.attention(),
             ],
@@ -350,6 +354,7 @@ class ServerService(Service):
             "authorities": self._directories.publishing.status(),
             "signing-key": {"valid-until": to_text(self._credentials.not_after)},
             "key-store": self._storage.status(),
+            "exits": self._exits.status(),
             "counters": dict(self._counters.snapshot()),
             **mix,
         }

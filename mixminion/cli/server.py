@@ -11,6 +11,8 @@ COMMANDS = {
     "start": "Start the server.",
     "stop": "Stop the server.",
     "status": "Show what the server does, and what it needs.",
+    "reload": "Have the running server read again who gets no mail.",
+    "exit": "Pause exits, test them, block recipients.",
     "publish": "Publish the server now, and show what the authorities say.",
     "update": "Fetch the directory for a server that does not run.",
     "certify": "Make a new signing key with the identity key.",

@@ -81,6 +81,10 @@ def command(home: Path, as_json: bool, **chosen: Any) -> None:
     """
     if bool(chosen["exit_smtp_relay"]) != bool(chosen["exit_smtp_domain"]):
         raise UserError(problem="--exit-smtp-relay and --exit-smtp-domain go together.")
+    if chosen["exit_smtp_relay"] and not chosen["contact"]:
+        raise UserError(
+            problem="There is no exit without --contact: people will want to reach you."
+        )
     path = home / FILE
     if path.exists():
         raise HasServer(home=home)

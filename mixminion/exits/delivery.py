@@ -170,6 +170,11 @@ class Delivery:
                 exit=exit,
             )
 
+    def pause(self, exit: str, paused: bool) -> None:
+        """Hand nothing over by *exit* from now on, or go on; what comes for it is taken and waits.
+        A :class:`KeyError` for an exit that there is not."""
+        self._lanes[DESTINATION + exit.encode()].pause(paused)
+
     def waiting(self) -> Mapping[str, int]:
         """See :class:`IDelivery`."""
         return {

@@ -87,6 +87,7 @@ class Lane:
         self._attempts: set[Deferred[None]] = set()
         self._holds = 0
         self._open = False
+        self._paused = False
         self._stopping = False
         self._working = False
         self._timer: IDelayedCall | None = None
@@ -102,6 +103,12 @@ class Lane:
     def add(self, record_id: int, due: float) -> None:
         """One more message, stored under *record_id*."""
         self._queue.add(record_id, due)
+        self._work()
+
+    def pause(self, paused: bool) -> None:
+        """Begin no hand-over from now on; or go on.  Attempts under way end as they would, and
+        what waits too long expires all the same."""
+        self._paused = paused
         self._work()
 
     async def start(self) -> None:
@@ -148,14 +155,17 @@ class Lane:
             self._wake(pause, self._sweep)
 
     def _begin(self) -> None:
-        while len(self._attempts) < self._concurrency and (ids := self._queue.take(1)):
+        while self._may_begin() and (ids := self._queue.take(1)):
             attempt = ensureDeferred(self._attempt(ids[0]))
             self._attempts.add(attempt)
             _ = attempt.addBoth(self._ended, attempt, ids[0])
 
+    def _may_begin(self) -> bool:
+        return not self._paused and len(self._attempts) < self._concurrency
+
     def _pause(self) -> float:
         """Seconds until there may be something to do that nobody tells."""
-        if len(self._attempts) >= self._concurrency:
+        if not self._may_begin():
             return SWEEP
         ready = self._queue.next_ready()
         return SWEEP if ready is None else min(SWEEP, max(0.0, ready - self._clock.seconds()))

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from mixminion.config import option, section, values
 from mixminion.config.values import Value
-from mixminion.exits.section import ExitSection
+from mixminion.exits.mail_section import MailSection
 from mixminion.interfaces import Clock, Random
 
 SLOTS = 12
@@ -58,8 +58,8 @@ octets_in: Value[Rate] = _rate(values.within(values.size, 1024))
 
 
 @section("Exit", named=True)
-class LimitedSection(ExitSection):
-    """An exit that does not let out more than so much."""
+class LimitedSection(MailSection):
+    """An exit to mail that does not let out more than so much."""
 
     recipient_limit: tuple[Rate, ...] = option(
         values.list_of(messages_in),

@@ -64,15 +64,18 @@ def resolver(modules: Mapping[str, IExitModule]) -> Resolver:
 
 
 def load(
-    config: Config, environment: ExitEnvironment, modules: Mapping[str, IExitModule]
+    config: Config,
+    environment: ExitEnvironment,
+    modules: Mapping[str, IExitModule],
+    guard: Callable[[IExit], IExit] = lambda exit: exit,
 ) -> dict[str, IExit]:
-    """The exits that *config* names, by delivery name, not started.
+    """The exits that *config* names, by delivery name, not started; each as *guard* gives it.
 
     A module may raise :class:`~mixminion.errors.OperatorError` for what is wrong outside the
     configuration file.
     """
     return {
-        name: modules[section.module].make(name, section, environment)
+        name: guard(modules[section.module].make(name, section, environment))
         for name, section in config.named(ExitSection).items()
     }
 

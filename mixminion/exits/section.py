@@ -76,3 +76,8 @@ class FragmentsSection:
         """What an exit says of itself, with what this says of its messages."""
         largest = min(description["max-message"], self.max_message)
         return {**description, "max-message": largest, "fragments": int(self.expiry)}
+
+
+def to_mail(section: Any) -> bool:
+    """Whether it is the section of an exit whose messages leave as mail, under a domain."""
+    return getattr(section, "domain", None) is not None

@@ -11,8 +11,7 @@ from mixminion.config import option, section, values
 from mixminion.exits import smtp_program, smtp_tls
 from mixminion.exits.dkim import KeyFile, key_file
 from mixminion.exits.limits import LimitedSection
-from mixminion.exits.mail_section import MailSection, mailbox
-from mixminion.exits.section import ExitSection
+from mixminion.exits.mail_section import mailbox
 from mixminion.mail import address
 from mixminion.mail.address import Mailbox
 from mixminion.util.hostport import HostPort
@@ -24,7 +23,7 @@ _CHECKED = "tls = required or tls = implicit"
 
 
 @section("Exit", named=True)
-class Section(MailSection, LimitedSection):
+class Section(LimitedSection):
     """Mail, handed to a mail server that relays it, or to a program.  That server must take
     mail from this machine and should offer 8BITMIME."""
 
@@ -118,7 +117,7 @@ class Section(MailSection, LimitedSection):
     @override
     def problems(self) -> Iterator[tuple[str, str]]:
         """What only several keys together show."""
-        yield from ExitSection.problems(self)
+        yield from LimitedSection.problems(self)
         if self.from_ is not None and self.from_.address.domain != self.domain:
             yield "from", f"expected an address in the domain {self.domain}"
         if self.transport != RELAY and self.user is not None:

@@ -8,6 +8,7 @@ into options and pipes further on.  The domain is a name of two labels or more; 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import formataddr, getaddresses
 
@@ -80,3 +81,18 @@ def parse_mailbox(text: str) -> Mailbox:
         raise BadAddress(why="it is neither user@domain nor Name <user@domain>")
     [(name, address)] = found
     return Mailbox(name, parse(address))
+
+
+def folded(address: Address) -> Address:
+    """The one form of all addresses that reach the same mailbox: in lower case, and without the
+    sub-address, which is everything from the first ``+`` on (unless nothing is before it).  Dots
+    stay: only some providers ignore them."""
+    user = address.local_part.lower()
+    return Address(user.partition("+")[0] or user, address.domain.lower())
+
+
+def enclosing(domain: str) -> Iterator[str]:
+    """*domain* and every domain above it that has two labels or more."""
+    labels = domain.split(".")
+    for first in range(len(labels) - 1):
+        yield ".".join(labels[first:])

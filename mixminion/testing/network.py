@@ -151,6 +151,7 @@ class LocalNetwork:
             options += ["--source", source]
         if mix.exit:
             options += ["--exit-smtp-relay", self.relay, "--exit-smtp-domain", DOMAIN]
+            options += ["--contact", f"{mix.nickname}@example.test"]
         mixminion("server", "init", *options)
         if mix.exit:
             title = "[Exit smtp]\n"

@@ -190,6 +190,19 @@ class CheckConfigTests(HomeTestCase):
         wrong = json.loads(self.server("check-config", "--json").stdout)["errors"]
         self.assertFalse([line for line in wrong if "addresses" in line])
 
+    def test_exits(self):
+        """No exit to mail without a contact and a domain; rules are read with the rest."""
+        rules = self.home / "rules"
+        rules.write_text("deny user root\ndeny nobody\n")
+        exit = "[Abuse]\nrules = rules\n[Exit smtp]\nmodule = smtp\n"
+        for more, told in (
+            ("", "mixminiond.conf:9: [Exit smtp] domain: is missing"),
+            ("domain = x.example\n", "[Server] contact: expected how to reach you"),
+            ("domain = x.example\n", f"{rules}:2: expected deny or allow"),
+        ):
+            self.path.write_text(CONFIG + exit + more)
+            self.assertIn(told, self.server("check-config").stdout)
+
     def test_files(self):
         """Missing keys and open folders are told with what mends them."""
         self.home.chmod(0o755)
@@ -278,7 +291,8 @@ class InitTests(HomeTestCase):
     def test_json(self):
         """JSON names the identity and the files; an exit is written as it was asked for."""
         done = self.init("--exit-smtp-relay", "127.0.0.1:25", "--exit-smtp-domain", "x.example",
-                         "--exit-drop", "--workers", "2", "--json")  # fmt: skip
+                         "--contact", "me@x.example", "--exit-drop", "--workers", "2",
+                         "--json")  # fmt: skip
         self.assertEqual(done.returncode, 0, done.stderr)
         made = json.loads(done.stdout)
         self.assertEqual(len(bytes.fromhex(made["identity"])), 32)
@@ -300,4 +314,6 @@ class InitTests(HomeTestCase):
         done = self.init("--contact", "me\n[Log]\nlevel = debug")
         self.refused(done, 64, "[Server] contact")
         self.refused(self.init("--exit-smtp-relay", "a:25"), 64, "--exit-smtp-domain")
+        exit = ("--exit-smtp-relay", "a:25", "--exit-smtp-domain", "x.example")
+        self.refused(self.init(*exit), 64, "--contact")
         self.assertEqual(os.listdir(self.home), [])

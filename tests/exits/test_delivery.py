@@ -401,3 +401,41 @@ class LifeTests(DeliveryCase):
         first, second = self.exit.seen
         self.assertEqual(first, second)
         self.assertEqual(self.store.records, {})
+
+
+class PauseTests(DeliveryCase):
+    def test_paused(self) -> None:
+        """Nothing more is handed over, though everything is taken; then all of it at once."""
+        under_way: Deferred[Outcome] = Deferred()
+        self.exit.act = lambda message: under_way
+        self.start()
+        first = self.offer(b"first")
+        self.delivery.pause("test", True)
+        self.offer(b"second")
+        under_way.callback(kit.DELIVERED)
+        self.assertEqual(self.store.deleted, [first])
+        self.exit.act = lambda message: kit.DELIVERED
+        self.clock.advance(3 * SWEEP)
+        self.assertEqual((len(self.exit.seen), self.delivery.waiting()), (1, {"test": 1}))
+        self.delivery.pause("test", False)
+        self.assertEqual((len(self.exit.seen), self.delivery.waiting()), (2, {"test": 0}))
+
+    def test_before_the_start(self) -> None:
+        """An exit that was paused before hands nothing over when it starts."""
+        self.delivery.pause("test", True)
+        self.start()
+        self.offer()
+        self.clock.advance(SWEEP)
+        self.assertEqual(self.exit.seen, [])
+
+    def test_expired(self) -> None:
+        """What waits too long is given up, paused or not."""
+        self.start()
+        self.delivery.pause("test", True)
+        record_id = self.offer()
+        self.clock.advance(kit.POLICY.expiry + 2 * SWEEP)
+        self.assertEqual(self.store.deleted, [record_id])
+
+    def test_unknown(self) -> None:
+        """An exit that there is not is no exit to pause."""
+        self.assertRaises(KeyError, self.delivery.pause, "nobody", True)

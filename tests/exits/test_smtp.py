@@ -296,6 +296,17 @@ class AnswerTests(SmtpCase):
         self.assertEqual(self.sink.received.pop().recipients, ("b@x.test",))
         self.assertEqual(exit._known, {})
 
+    async def test_nobody_is_left(self) -> None:
+        """Who is not done with is none of the recipients any more: nothing is sent again."""
+        exit = self.exit()
+        codes = {"a@x.test": 250, "b@x.test": 450}
+        self.sink.script.recipient = codes.__getitem__
+        await exit.deliver(message(CONTENT, *codes))
+        self.sink.received.clear()
+        outcome = await exit.deliver(message(CONTENT, "a@x.test"))
+        self.assertEqual(kind(outcome), ("delivered", "smtp-250"))
+        self.assertEqual(self.sink.received, [])
+
     async def test_cut_in_the_middle(self) -> None:
         """A connection cut in the middle of a mail, or before the answer to it."""
         self.sink.script.cut_after = 1_000_000

@@ -41,3 +41,19 @@ class AddressTests(SyncTestCase):
         for text in ("", "A <a>", "A\r\nBcc: b@x.org <a@x.org>", "Ä <a@x.org>", "a@x.org, b@x.org"):
             with self.assertRaises(BadAddress):
                 address.parse_mailbox(text)
+
+
+class FoldedTests(SyncTestCase):
+    def test_folded(self) -> None:
+        """One form for all addresses of a mailbox; dots stay, and a + that begins it."""
+        for text, form in (
+            ("Bob@Example.org", "bob@example.org"),
+            ("bob+a+b@example.org", "bob@example.org"),
+            ("b.o.b@example.org", "b.o.b@example.org"),
+            ("+bob@example.org", "+bob@example.org"),
+        ):
+            self.assertEqual(str(address.folded(address.parse(text))), form)
+
+    def test_enclosing(self) -> None:
+        """A domain and those above it, but for the top."""
+        self.assertEqual(list(address.enclosing("a.b.org")), ["a.b.org", "b.org"])
