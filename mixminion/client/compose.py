@@ -38,7 +38,7 @@ def from_text(address: Address, body: bytes, subject: str | None = None) -> Comp
         if subject is not None:
             raise NoHeader(exit=address.exit)
         return Composed(body)
-    made = [Field("To", address.recipients[0])]
+    made = [Field("To", each) for each in address.recipients[:1] if "@" in each]
     if subject is not None:
         made.append(Field("Subject", _subject(subject)))
     made += [Field("MIME-Version", "1.0"), Field("Content-Type", "text/plain; charset=utf-8")]

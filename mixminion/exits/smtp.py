@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from mixminion.exits import answers, dkim, smtp_auth, smtp_tls
 from mixminion.exits.answers import FINAL, Way
+from mixminion.exits.prepared import Prepared
 from mixminion.exits.smtp_relay import Relay
 from mixminion.exits.smtp_section import Section
 from mixminion.exits.smtp_session import Envelope, Manner, Timeouts, Unreachable
@@ -102,6 +103,8 @@ class SmtpExit:
         return mail_dkim.sign(mail, self._signers) if self._signers else mail
 
     def _mail(self, message: Message) -> compose.Mail:
+        if isinstance(message, Prepared):
+            return message.mail
         sender = str(self._section.sender)
         if message.surb_id is not None:
             return compose.reply(

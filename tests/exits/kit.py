@@ -27,6 +27,7 @@ from mixminion.interfaces import (
 
 MODULES: Mapping[str, IExitModule] = {
     "drop": LazyModule("drop", "mixminion.exits.drop"),
+    "mbox": LazyModule("mbox", "mixminion.exits.mbox"),
     "smtp": LazyModule("smtp", "mixminion.exits.smtp"),
 }
 DELIVERED = Outcome(OutcomeKind.DELIVERED, "smtp-250")
