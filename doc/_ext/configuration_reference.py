@@ -1,4 +1,5 @@
-"""The directive ``server-configuration``: all keys of a server, from the schema."""
+"""The directives ``server-configuration`` and ``local-users``: all keys of a server, and of an mbox
+exit's file of users, from their schemas."""
 
 from __future__ import annotations
 
@@ -9,6 +10,8 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import nested_parse_with_titles
 
 from mixminion.app.configuration import reference
+from mixminion.config.reference import reference as key_reference
+from mixminion.exits.mbox_users import User
 
 
 class ServerConfiguration(SphinxDirective):
@@ -18,12 +21,25 @@ class ServerConfiguration(SphinxDirective):
         """See :class:`docutils.parsers.rst.Directive`."""
         section = nodes.section()
         section.document = self.state.document
-        lines = StringList(reference().splitlines(), source="configuration reference")
+        lines = StringList(self.text().splitlines(), source="configuration reference")
         nested_parse_with_titles(self.state, lines, section)
         return section.children
+
+    def text(self) -> str:
+        """The reference."""
+        return reference()
+
+
+class LocalUsers(ServerConfiguration):
+    """The same for the file of users."""
+
+    def text(self) -> str:
+        """The reference."""
+        return key_reference(User)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.add_directive("server-configuration", ServerConfiguration)
+    app.add_directive("local-users", LocalUsers)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

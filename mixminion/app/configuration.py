@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from mixminion.config import Config, ConfigErrors, parse
 from mixminion.config.reference import reference as key_reference
-from mixminion.config.schema import info
+from mixminion.config.schema import inherited
 from mixminion.config.secret import SecretSource
 from mixminion.errors import EX_CONFIG, EX_NOPERM, OperatorError, UserError
 from mixminion.exits import registry
@@ -176,7 +176,7 @@ def reference() -> str:
         key_reference(
             module.section,
             title=f"[Exit NAME] with module = {name}",
-            without=info(ExitSection).options,
+            without=inherited(module.section),
         )
         for name, module in sorted(registry.discover().items())
     ]

@@ -112,7 +112,8 @@ class Client:
     ) -> Sent:
         """Send one message; returns when the first server of its path has it on disk.
 
-        *address* is ``user@example.org``, ``drop`` or ``exit:text``.  *content* is plain text
+        *address* is ``user@example.org``, ``mbox:user@server``, ``news:group``, ``drop`` or
+        ``exit:text``.  *content* is plain text
         in UTF-8 or, with *whole*, a message of RFC 5322.  *path* is in path language.
 
         :raises NotHandedOver: it was not sent, but is kept; see :meth:`flush`.
@@ -126,6 +127,9 @@ class Client:
         path = self._default_path if path is None else path
         if path:
             language.parse(path)
+        if to.server is not None:
+            view = await self.view(progress=progress)
+            path = language.ending_at(path, to.server, view.parameters.hops)
         if composed.left_out:
             progress(LeftOut(composed.left_out))
         return await self._sender.send(

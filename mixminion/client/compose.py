@@ -84,7 +84,7 @@ def from_text(
         if subject is not None or shown != NOBODY or to or cc:
             raise NoHeader(exit=address.exit)
         return Composed(body)
-    if not to and not cc and len(address.recipients) == 1:
+    if not to and not cc and len(address.recipients) == 1 and "@" in address.recipients[0]:
         to = address.recipients
     made = shown.fields()
     made += [Field(name, ", ".join(names)) for name, names in (("To", to), ("Cc", cc)) if names]

@@ -21,7 +21,7 @@ class BadAddress(UserError):
     code = "not-an-address"
     sentence = (
         "{address!r} is no address: {why}. Write user@example.org, drop, or exit:text"
-        " (such as smtp:user@example.org)."
+        " (such as smtp:user@example.org, mbox:user@server or news:misc.test)."
     )
 
 

@@ -90,6 +90,12 @@ def info(cls: type) -> SectionInfo:
     return found
 
 
+def inherited(cls: type) -> set[str]:
+    """The keys of the section *cls* that it has from sections it derives from."""
+    found = (base.__dict__.get(_SECTION) for base in cls.__mro__[1:])
+    return {key for each in found if isinstance(each, SectionInfo) for key in each.options}
+
+
 def _options(cls: Any) -> Iterator[Option]:
     for field in dataclasses.fields(cls):
         if _OPTION in field.metadata:

@@ -13,6 +13,7 @@ from zope.interface import implementer
 from mixminion.exits import answers, dkim, smtp_auth, smtp_tls
 from mixminion.exits.answers import FINAL, Way
 from mixminion.exits.limits import Limits, OverLimit
+from mixminion.exits.prepared import Prepared
 from mixminion.exits.smtp_program import Sendmail
 from mixminion.exits.smtp_relay import Relay
 from mixminion.exits.smtp_section import SENDMAIL, Section
@@ -128,6 +129,8 @@ class SmtpExit:
         return mail_dkim.sign(mail, self._signers) if self._signers else mail
 
     def _mail(self, message: Message) -> compose.Mail:
+        if isinstance(message, Prepared):
+            return message.mail
         sender = str(self._section.sender)
         if message.surb_id is not None:
             return compose.reply(

@@ -71,6 +71,20 @@ def parse(text: str) -> PathSpec:
         position += 1
 
 
+def ending_at(text: str, name: str, usual: int) -> str:
+    """The path *text* with the server *name* as its last hop, once; an empty one is a path of
+    *usual* hops.
+
+    :raises BadPath: *text* is no path.
+    """
+    if not text:
+        return name if usual < 2 else f"*{usual - 1},{name}"
+    last = parse(text).elements[-1]
+    if isinstance(last, Named) and last.name.lower() == name.lower():
+        return text
+    return f"{text},{name}"
+
+
 def _element(text: str, start: int) -> tuple[Element, int]:
     sign = text[start : start + 1]
     if sign == "?":

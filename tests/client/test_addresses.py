@@ -18,8 +18,13 @@ class ParseTests(SyncTestCase):
             "smtp:alice@example.org": Address("smtp", ("alice@example.org",), mail=True),
             "mx2:alice@example.org": Address("mx2", ("alice@example.org",), mail=True),
             "drop": Address("drop", (), mail=False),
-            "news:alt.test": Address("news", ("alt.test",), mail=False),
-            "mbox:alice": Address("mbox", ("alice",), mail=False),
+            "news:alt.test": Address("news", ("alt.test",), mail=True),
+            "news:comp.lang.c++,misc.test": Address(
+                "news", ("comp.lang.c++", "misc.test"), mail=True
+            ),
+            "mbox:alice": Address("mbox", ("alice",), mail=True),
+            "mbox:a.b-c@Mix_1": Address("mbox", ("a.b-c",), mail=True, server="Mix_1"),
+            "shelf:any text": Address("shelf", ("any text",), mail=False),
         }.items():
             self.assertEqual(parse(text), expected, text)
 
@@ -29,7 +34,8 @@ class ParseTests(SyncTestCase):
             "", "alice", "@example.org", "alice@", "a b@example.org", "alice@[192.0.2.1]",
             "alice@localhost", "alice@example.org\r\nRCPT TO:<bob@example.org>",
             "alice@exämple.org", "Exit:text", "news:", "news:a\nb", ":x", "mbox:" + "x" * 2000,
-            "smtp:alice",
+            "smtp:alice", "mbox:alice@example.org", "mbox:a b", "mbox:@mix", "mbox:alice@",
+            "news:a,", "news:a,a", "news:a b", "news:a..b", "news:*",
         ):  # fmt: skip
             error = self.assertRaises(BadAddress, parse, text)
             self.assertEqual(error.exit_code, 64)

@@ -4,6 +4,7 @@ from mixminion import api
 from mixminion.client import entries
 from mixminion.client.errors import MessageTooLarge
 from mixminion.directory.consensus import Consensus
+from mixminion.directory.parts import Exit
 from mixminion.dirhttp.errors import NoDirectory
 from mixminion.interfaces import Refusal
 from tests.client.network import DAY, NetworkCase, reactor
@@ -41,6 +42,21 @@ class SendTests(NetworkCase):
         self.assertEqual([path[0], path[1], path[3]], ["mix3", "mix1", "mix5"])
         self.assertEqual((exit, recipients, content), ("drop", (), b""))
         self.assertEqual(sent.path, tuple(path))
+
+    async def test_server_in_the_address(self):
+        """The server that an address names is the last of the path, once."""
+        client = self.client()
+        self.network.mix("mix5").exits += (Exit(name="mbox", module="mbox", max_message=24_000),)
+        self.network.sign()
+        seen: set[bytes] = set()
+        for path in (None, "*3", "?,?,?,mix5"):
+            sent = await client.send("mbox:alice@mix5", b"Hello\n", path=path)
+            self.assertEqual((len(sent.path), sent.path[-1]), (4, "mix5"))
+            [packet] = set(self.network.arrived) - seen
+            seen.add(packet)
+            _, _, (exit, recipients, content) = self.network.open(packet)
+            self.assertEqual((exit, recipients), ("mbox", ("alice",)))
+            self.assertTrue(content.startswith(b"MIME-Version: 1.0\r\n"))
 
     async def test_many(self):
         """A thousand messages through one client: every one arrives once, over one link per

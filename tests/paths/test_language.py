@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mixminion.errors import render
 from mixminion.paths.errors import BadPath
-from mixminion.paths.language import Around, Element, Named, PathSpec, Some, parse
+from mixminion.paths.language import Around, Element, Named, PathSpec, Some, ending_at, parse
 from mixminion.testing.cases import SyncTestCase
 
 
@@ -73,3 +73,22 @@ class ParseTests(SyncTestCase):
             render(error)
         else:
             self.assertTrue(spec.elements)
+
+
+class EndingTests(SyncTestCase):
+    """A path whose last hop an address names."""
+
+    def test_cases(self):
+        """It is added last, once; without a path the network's length is kept."""
+        for text, usual, expected in (
+            ("", 4, "*3,mix"),
+            ("", 1, "mix"),
+            ("*3", 4, "*3,mix"),
+            ("a,?,mix", 4, "a,?,mix"),
+            ("a,?, MIX", 4, "a,?, MIX"),
+            ("mix,?", 4, "mix,?,mix"),
+            ("~4", 4, "~4,mix"),
+        ):
+            self.assertEqual(ending_at(text, "mix", usual), expected)
+            parse(expected)
+        self.assertRaises(BadPath, ending_at, "*,", "mix", 4)

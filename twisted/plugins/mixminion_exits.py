@@ -3,4 +3,5 @@
 from mixminion.exits.registry import LazyModule
 
 drop = LazyModule("drop", "mixminion.exits.drop")
+mbox = LazyModule("mbox", "mixminion.exits.mbox")
 smtp = LazyModule("smtp", "mixminion.exits.smtp")
