@@ -21,13 +21,15 @@ Everything that can go wrong is a :class:`MixminionError` with a ``code`` and ``
 from mixminion.client.client import Client, Config, Consensus, Server, View, load_config
 from mixminion.client.database import InlineExecutor
 from mixminion.client.errors import MessageTooLarge, NotHandedOver
-from mixminion.client.outbox import Waiting
+from mixminion.client.outbox import Unbuilt, Waiting
 from mixminion.client.progress import (
     Asked,
     Compared,
     Event,
     Fetching,
     Finding,
+    HandedOver,
+    InFragments,
     Kept,
     LeftOut,
     PathChosen,
@@ -50,7 +52,9 @@ __all__ = [
     "Fetching",
     "Finding",
     "Flushed",
+    "HandedOver",
     "HeldConsensus",
+    "InFragments",
     "InlineExecutor",
     "Kept",
     "LeftOut",
@@ -62,6 +66,7 @@ __all__ = [
     "Sent",
     "Server",
     "SignedTwice",
+    "Unbuilt",
     "View",
     "Waiting",
     "Warned",

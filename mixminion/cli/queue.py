@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -17,6 +18,41 @@ from mixminion.util import times
 numbers = click.argument("numbers", nargs=-1, type=click.IntRange(min=1))
 
 
+@dataclass
+class _Large:
+    """What is kept of a message in several packets."""
+
+    number: int
+    hour: int
+    packets: int = 0
+    blocks: int = 0  #: that are yet to become packets
+
+    @classmethod
+    def of(cls, kept: Iterable[api.Waiting], unbuilt: Iterable[api.Unbuilt]) -> list[_Large]:
+        """All of them, oldest first."""
+        found: dict[int, _Large] = {}
+        for each in kept:
+            if each.part_of is not None:
+                found.setdefault(each.part_of, cls(each.part_of, each.hour)).packets += 1
+        for message in unbuilt:
+            found.setdefault(message.id, cls(message.id, message.hour)).blocks = message.blocks
+        return [found[number] for number in sorted(found)]
+
+    def line(self) -> str:
+        packets = f"{self.packets} packet{'' if self.packets == 1 else 's'} of a large message"
+        rest = f", and {self.blocks} part{'' if self.blocks == 1 else 's'} that are not packets yet"
+        since = times.to_text(self.hour)
+        return f"{self.number}: since {since}, {packets}{rest if self.blocks else ''}"
+
+    def data(self) -> Mapping[str, Any]:
+        return {
+            "number": self.number,
+            "since": times.to_text(self.hour),
+            "packets": self.packets,
+            "unbuilt": self.blocks,
+        }
+
+
 @click.group()
 def command() -> None:
     """Messages that were not sent yet, but are kept."""
@@ -28,19 +64,23 @@ def command() -> None:
 def list_kept(config: api.Config, as_json: bool) -> None:
     """Show what is kept."""
 
-    async def waiting(client: api.Client) -> list[api.Waiting]:
-        return await client.waiting()
+    async def waiting(client: api.Client) -> tuple[list[api.Waiting], list[api.Unbuilt]]:
+        return await client.waiting(), await client.unbuilt()
 
-    kept = run(config, waiting)
+    kept, unbuilt = run(config, waiting)
+    single = [each for each in kept if each.part_of is None]
+    large = _Large.of(kept, unbuilt)
     lines = [
         f"{each.id}: since {times.to_text(each.hour)}, "
         + ("handed over once, without an answer" if each.handed else "never handed over")
-        for each in kept
+        for each in single
     ]
-    data = [
+    lines += [each.line() for each in large]
+    data: list[Mapping[str, Any]] = [
         {"number": each.id, "since": times.to_text(each.hour), "handed": each.handed}
-        for each in kept
+        for each in single
     ]
+    data += [each.data() for each in large]
     print_result(data, lines or ["Nothing is kept."], as_json=as_json)
 
 
@@ -79,7 +119,8 @@ def clean(config: api.Config, numbers: tuple[int, ...], everything: bool, as_jso
 
     async def delete(client: api.Client) -> int:
         if everything:
-            return await client.discard(each.id for each in await client.waiting())
+            kept = [each.id for each in await client.waiting()]
+            return await client.discard(kept + [each.id for each in await client.unbuilt()])
         if numbers:
             return await client.discard(numbers)
         return await client.discard(each.id for each in await client.expired())

@@ -49,6 +49,20 @@ NOTICE = (
     help="Servers, entry first and exit last: names, ? for a random one, *N for N of them, ~N"
     " for about N.",
 )
+@click.option(
+    "--copies",
+    metavar="N",
+    type=click.IntRange(1, 10),
+    default=1,
+    help="Send every packet N times over, by different paths; it is delivered once.",
+)
+@click.option(
+    "--large",
+    is_flag=True,
+    help="Send it even if it takes more packets than messages of this network are meant to (40 as"
+    " a rule, some 750 kB). Each packet is 32 KiB, or a quarter of a second at 1 Mbit/s, on your"
+    " line and at every server of its path; many at once are easier to notice.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show the servers of the path.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something goes wrong.")
 @json_option
@@ -60,6 +74,8 @@ def command(
     source: str,
     whole: bool,
     path: str | None,
+    copies: int,
+    large: bool,
     verbose: bool,
     quiet: bool,
     as_json: bool,
@@ -68,6 +84,9 @@ def command(
 
     Ends when the first server has the message on its disk: then this computer may be
     switched off.  Exit code 75 means that the message was not sent, but is kept.
+
+    A message that is too large for one packet goes in several, each by a path of its own;
+    some of them may be lost.
     """
     if whole and subject is not None:
         raise click.UsageError("With --message the subject stands in the message itself.")
@@ -78,7 +97,14 @@ def command(
 
     async def send(client: api.Client) -> api.Sent:
         return await client.send(
-            to, content, subject=subject, whole=whole, path=path, progress=telling.tell
+            to,
+            content,
+            subject=subject,
+            whole=whole,
+            path=path,
+            copies=copies,
+            large=large,
+            progress=telling.tell,
         )
 
     try:
@@ -119,10 +145,15 @@ class _Telling:
                     self.say(f"warning: {warning}")
             case api.Kept():
                 self.kept = True
+            case api.InFragments(packets, needed):
+                self.say(f"sent in {packets:,} packets, of which {needed:,} are enough")
+            case api.HandedOver(packets, of):
+                self.say(f"{packets:,} of {of:,} packets handed over")
             case api.Sent():
                 when = _span(event.delay)
+                to = event.entry if event.packets == 1 else f"{event.entry} and others"
                 self.say(
-                    f"handed to {event.entry}: this computer may be switched off;"
+                    f"handed to {to}: this computer may be switched off;"
                     f" the message arrives in about {when}"
                 )
 
@@ -151,6 +182,7 @@ def _result(sent: api.Sent, verbose: bool) -> Mapping[str, Any]:
         "entry": sent.entry,
         "hops": len(sent.path),
         "expected": times.to_text(sent.expected),
+        **({} if sent.packets == 1 else {"packets": sent.packets}),
         **path,
     }
 

@@ -16,7 +16,7 @@ from mixminion.client.configuration import ClientSection, DirectorySection, Path
 from mixminion.client.database import Database, Executor, ThreadExecutor
 from mixminion.client.directory import Directory
 from mixminion.client.keeping import Keeping
-from mixminion.client.outbox import Outbox, Waiting
+from mixminion.client.outbox import Outbox, Unbuilt, Waiting
 from mixminion.client.packets import Letter
 from mixminion.client.progress import LeftOut, Progress, Sent, silent
 from mixminion.client.report import DirectoryReport
@@ -97,7 +97,7 @@ class Client:
         )
         self._keeping = Keeping(self._directory, self._schedule, reactor, random)
         self._sender = Sender(
-            self._directory, self._outbox, reactor, random, connect, self._default_path
+            self._directory, self._outbox, reactor, random, connect, executor, self._default_path
         )
 
     async def send(
@@ -108,13 +108,19 @@ class Client:
         subject: str | None = None,
         whole: bool = False,
         path: str | None = None,
+        copies: int = 1,
+        large: bool = False,
         progress: Progress = silent,
     ) -> Sent:
         """Send one message; returns when the first server of its path has it on disk.
 
+        What does not fit one packet goes in several, each over a path of its own, of which some
+        may be lost; with *large* also in more than the network's messages are meant to take.  With
+        *copies* even a small message goes so many times, and more, and is delivered once.
+
         *address* is ``user@example.org``, ``mbox:user@server``, ``news:group``, ``drop`` or
-        ``exit:text``.  *content* is plain text
-        in UTF-8 or, with *whole*, a message of RFC 5322.  *path* is in path language.
+        ``exit:text``.  *content* is plain text in UTF-8 or, with *whole*, a message of RFC 5322.
+        *path* is in path language.
 
         :raises NotHandedOver: it was not sent, but is kept; see :meth:`flush`.
         :raises MixminionError: nothing was sent or kept.
@@ -133,7 +139,10 @@ class Client:
         if composed.left_out:
             progress(LeftOut(composed.left_out))
         return await self._sender.send(
-            Letter(to.exit, to.recipients, composed.content, path), progress
+            Letter(to.exit, to.recipients, composed.content, path),
+            progress,
+            copies=copies,
+            large=large,
         )
 
     async def flush(self, ids: Iterable[int] = (), *, progress: Progress = silent) -> Flushed:
@@ -141,12 +150,17 @@ class Client:
         return await self._sender.flush(ids, progress)
 
     async def waiting(self) -> list[Waiting]:
-        """What is kept, oldest first."""
+        """The packets that are kept, oldest first."""
         return await self._outbox.waiting()
 
+    async def unbuilt(self) -> list[Unbuilt]:
+        """Messages in fragments that are kept, and of which packets were not built yet."""
+        return await self._outbox.unbuilt()
+
     async def discard(self, ids: Iterable[int]) -> int:
-        """Delete kept packets; how many there were."""
-        return await self._outbox.delete(list(ids))
+        """Delete kept packets and messages in fragments; how many packets there were."""
+        numbers = list(ids)
+        return await self._outbox.delete(numbers) + await self._outbox.delete_large(numbers)
 
     async def expired(self) -> list[Waiting]:
         """Those of the kept packets that no server takes any more."""

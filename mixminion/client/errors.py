@@ -71,12 +71,15 @@ class NoHeader(UserError):
 
 
 class MessageTooLarge(UserError):
-    """More than one packet holds."""
+    """It takes more packets than the network's messages are meant to.  Fields: ``size`` in octets,
+    ``packets``, ``limit`` of packets, ``sent`` in megabytes, ``minutes`` at 1 Mbit/s."""
 
     code = "too-large"
     sentence = (
-        "The message has {size} octets with its header and one packet holds {limit}; shorten it"
-        " or send it in parts."
+        "The message has {size:,} octets with its header and takes {packets:,} packets; messages"
+        " of this network take at most {limit:,}. With --large it is sent all the same: {sent} MB"
+        " leave here (minutes at 1 Mbit/s: {minutes}), servers carry them on every hop, and so many"
+        " packets at once are easier to notice."
     )
     exit_code = EX_DATAERR
 
@@ -158,3 +161,13 @@ class NotHandedOver(OperatorError):
         " `mixminion queue flush` tries again."
     )
     exit_code = EX_TEMPFAIL
+
+
+class PartlyHandedOver(NotHandedOver):
+    """Some entries did not take their packets of a message in fragments; they stay."""
+
+    code = "partly-sent"
+    sentence = (
+        "{kept} of {packets} packets are not sent, but kept: {entry} did not take one ({why});"
+        " `mixminion queue flush` tries again."
+    )

@@ -4,17 +4,21 @@ has them on its disk.
 A packet is *new* until it is given to a transport and *handed* from then on.  A new one that
 misses its key period is built again from its message; a handed one is only ever sent as it
 is, so that the receiver's tags recognise it, and its message is forgotten.
+
+A message in fragments is kept first, in blocks, and its packets are built a block at a time: in one
+transaction they come and the block goes, so that each block is built once.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 
 from mixminion.client.database import Database
+from mixminion.payload.fragments import Coding, Whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,30 @@ class Packet:
     period: int  #: the key period it was built for
     octets: bytes
     path: str  #: in path language
-    message: bytes  #: exit, recipients and content, as :mod:`mixminion.payload.message` writes them
+    message: bytes
+    """Exit, recipients and content, as :mod:`mixminion.payload.message` writes them, or a fragment
+    of that, as :mod:`mixminion.payload.fragments` does."""
+    part_of: int | None = None  #: the message that it is a fragment of
+
+
+@dataclass(frozen=True, slots=True)
+class Large:
+    """A message in fragments, without its octets: how it travels."""
+
+    whole: Whole
+    copies: int
+    exit: str
+    server: bytes  #: identity of the server that puts it together
+    path: str  #: in path language
+
+
+@dataclass(frozen=True, slots=True)
+class Unbuilt:
+    """A message of which ``blocks`` were not built yet."""
+
+    id: int
+    hour: int  #: Unix seconds, rounded down to the hour
+    blocks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +64,7 @@ class Waiting:
     period: int
     hour: int  #: Unix seconds, rounded down to the hour
     handed: bool  #: whether it was ever given to a transport
+    part_of: int | None = None  #: the message that it is a fragment of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +73,7 @@ class Recipe:
 
     path: str
     message: bytes
+    part_of: int | None = None
 
 
 class Outbox:
@@ -56,21 +85,78 @@ class Outbox:
     def add(self, packet: Packet, now: float) -> Deferred[int]:
         """Keep a new packet; its id."""
 
+        return self._database.run(lambda connection: _insert(connection, packet, now))
+
+    def add_large(self, large: Large, blocks: Iterable[bytes], now: float) -> Deferred[int]:
+        """Keep a message whose packets are yet to be built, in *blocks*; its number."""
+
         def query(connection: sqlite3.Connection) -> int:
-            cursor = connection.execute(
-                "INSERT INTO packets (state, entry, period, hour, packet, path, message)"
-                " VALUES ('new', ?, ?, ?, ?, ?, ?)",
-                (
-                    packet.entry,
-                    packet.period,
-                    int(now // 3600) * 3600,
-                    packet.octets,
-                    packet.path,
-                    packet.message,
-                ),
+            whole = large.whole
+            id = _insert(connection, Packet(large.server, 0, b"", "", b""), now)
+            connection.execute("DELETE FROM packets WHERE id = ?", (id,))  # the number stays ours
+            connection.execute(
+                "INSERT INTO messages (id, hour, name, coding, size, piece, copies, exit, server,"
+                " path) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (id, _hour(now), whole.id, int(whole.coding), whole.size, whole.piece)
+                + (large.copies, large.exit, large.server, large.path),
             )
-            assert cursor.lastrowid is not None
-            return cursor.lastrowid
+            for number, octets in enumerate(blocks):
+                connection.execute("INSERT INTO blocks VALUES (?, ?, ?)", (id, number, octets))
+            return id
+
+        return self._database.run(query)
+
+    def large(self, id: int) -> Deferred[Large | None]:
+        """A message in fragments; None when nothing of it is here."""
+
+        def query(connection: sqlite3.Connection) -> Large | None:
+            row = connection.execute(
+                "SELECT name, coding, size, piece, copies, exit, server, path FROM messages"
+                " WHERE id = ?",
+                (id,),
+            ).fetchone()
+            if row is None:
+                return None
+            name, coding, size, piece, *rest = row
+            return Large(Whole(name, Coding(coding), size, piece), *rest)
+
+        return self._database.run(query)
+
+    def next_block(self, id: int) -> Deferred[tuple[int, bytes] | None]:
+        """Number and octets of a message's first block that was not built; None after the last."""
+
+        def query(connection: sqlite3.Connection) -> tuple[int, bytes] | None:
+            found: tuple[int, bytes] | None = connection.execute(
+                "SELECT number, octets FROM blocks WHERE message = ? ORDER BY number LIMIT 1", (id,)
+            ).fetchone()
+            return found
+
+        return self._database.run(query)
+
+    def built(
+        self, id: int, number: int, packets: Sequence[Packet], now: float
+    ) -> Deferred[list[int]]:
+        """Put *packets* in the place of a block; their ids, none when another process did it."""
+
+        def query(connection: sqlite3.Connection) -> list[int]:
+            deleted = connection.execute(
+                "DELETE FROM blocks WHERE message = ? AND number = ?", (id, number)
+            )
+            if not deleted.rowcount:
+                return []
+            return [_insert(connection, packet, now) for packet in packets]
+
+        return self._database.run(query)
+
+    def unbuilt(self) -> Deferred[list[Unbuilt]]:
+        """Messages of which blocks were not built, oldest first."""
+
+        def query(connection: sqlite3.Connection) -> list[Unbuilt]:
+            rows = connection.execute(
+                "SELECT id, hour, count(*) FROM messages JOIN blocks ON message = id"
+                " GROUP BY id ORDER BY id"
+            )
+            return [Unbuilt(*row) for row in rows]
 
         return self._database.run(query)
 
@@ -108,9 +194,30 @@ class Outbox:
         """Forget packets; how many were there."""
 
         def query(connection: sqlite3.Connection) -> int:
-            return sum(
+            deleted = sum(
                 connection.execute("DELETE FROM packets WHERE id = ?", (id,)).rowcount for id in ids
             )
+            connection.execute(
+                "DELETE FROM messages WHERE id NOT IN (SELECT message FROM blocks)"
+                " AND id NOT IN (SELECT part_of FROM packets WHERE part_of IS NOT NULL)"
+            )
+            return deleted
+
+        return self._database.run(query)
+
+    def delete_large(self, ids: Sequence[int]) -> Deferred[int]:
+        """Forget messages in fragments, whatever of them is here; how many packets that were,
+        blocks that were not built counted as one."""
+
+        def query(connection: sqlite3.Connection) -> int:
+            deleted = 0
+            for id in ids:
+                for table, column in (("packets", "part_of"), ("blocks", "message")):
+                    deleted += connection.execute(
+                        f"DELETE FROM {table} WHERE {column} = ?", (id,)
+                    ).rowcount
+                connection.execute("DELETE FROM messages WHERE id = ?", (id,))
+            return deleted
 
         return self._database.run(query)
 
@@ -119,11 +226,11 @@ class Outbox:
 
         def query(connection: sqlite3.Connection) -> list[Waiting]:
             rows = connection.execute(
-                "SELECT id, entry, period, hour, state = 'handed' FROM packets ORDER BY id"
+                "SELECT id, entry, period, hour, state = 'handed', part_of FROM packets ORDER BY id"
             )
             return [
-                Waiting(id, entry, period, hour, bool(handed))
-                for id, entry, period, hour, handed in rows
+                Waiting(id, entry, period, hour, bool(handed), part_of)
+                for id, entry, period, hour, handed, part_of in rows
             ]
 
         return self._database.run(query)
@@ -133,8 +240,30 @@ class Outbox:
 
         def query(connection: sqlite3.Connection) -> Recipe | None:
             row = connection.execute(
-                "SELECT path, message FROM packets WHERE id = ? AND state = 'new'", (id,)
+                "SELECT path, message, part_of FROM packets WHERE id = ? AND state = 'new'", (id,)
             ).fetchone()
             return None if row is None else Recipe(*row)
 
         return self._database.run(query)
+
+
+def _insert(connection: sqlite3.Connection, packet: Packet, now: float) -> int:
+    cursor = connection.execute(
+        "INSERT INTO packets (state, entry, period, hour, packet, path, message, part_of)"
+        " VALUES ('new', ?, ?, ?, ?, ?, ?, ?)",
+        (
+            packet.entry,
+            packet.period,
+            _hour(now),
+            packet.octets,
+            packet.path,
+            packet.message,
+            packet.part_of,
+        ),
+    )
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def _hour(now: float) -> int:
+    return int(now // 3600) * 3600

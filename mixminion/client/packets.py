@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from mixminion.client.errors import MessageTooLarge
-from mixminion.client.outbox import Packet
+from mixminion.client.errors import NotHandedOver
+from mixminion.client.outbox import Large, Packet
 from mixminion.directory.consensus import Server
 from mixminion.directory.view import View
 from mixminion.interfaces import Random
 from mixminion.mixing.delays import truncated_exponential
 from mixminion.paths import language
 from mixminion.paths.deviations import Deviation
-from mixminion.paths.select import ExitRequirement, choose
-from mixminion.payload import message
+from mixminion.paths.select import Choice, ExitRequirement, choose
+from mixminion.payload import fragments, frame, message
 from mixminion.payload.errors import TooLarge
 from mixminion.sphinx import build
 from mixminion.sphinx import geometry as geometries
+from mixminion.sphinx.geometry import Geometry
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +49,87 @@ class Built:
 def make(view: View, letter: Letter, now: float, random: Random) -> Built:
     """A packet that leaves at *now*.
 
-    :raises MessageTooLarge: the message does not fit one packet.
+    :raises TooLarge: the message does not fit one packet.
     :raises UserError: of :mod:`mixminion.paths`, where no path can be chosen.
     """
-    geometry = geometries.of(view.geometry_of(view.current_period(now)))
-    try:
-        body = message.to_body(geometry, letter.exit, letter.recipients, letter.content, random)
-    except TooLarge as error:
-        raise MessageTooLarge(**error.fields) from None
-    choice = choose(
-        view,
-        language.parse(letter.path) if letter.path else None,
-        ExitRequirement(letter.exit, len(letter.content)),
-        now=now,
-        random=random,
+    geometry = _geometry(view, now)
+    body = message.to_body(geometry, letter.exit, letter.recipients, letter.content, random)
+    exit = ExitRequirement(letter.exit, len(letter.content))
+    choice = choose(view, _spec(letter.path), exit, now=now, random=random)
+    packet = Packet(
+        entry=choice.path[0].identity,
+        period=choice.period,
+        octets=_build(view, choice, body, random),
+        path=letter.path,
+        message=message.encode(letter.exit, letter.recipients, letter.content),
     )
+    return Built(packet, choice.path, choice.warnings)
+
+
+def piece_length(view: View) -> int:
+    """Octets of a piece that packets of every key period of the directory carry."""
+    periods = view.consensus.key_periods
+    return min(
+        fragments.piece_length(geometries.of(view.geometry_of(period.number))) for period in periods
+    )
+
+
+def destination(view: View, letter: Letter, now: float, random: Random) -> Choice:
+    """A path to the server that shall put a message in fragments together, its last one.
+
+    :raises UserError: of :mod:`mixminion.paths`, where there is none.
+    """
+    exit = ExitRequirement(letter.exit, len(letter.content), fragments=True)
+    return choose(view, _spec(letter.path), exit, now=now, random=random)
+
+
+def fragment(
+    view: View, large: Large, content: bytes, part_of: int, now: float, random: Random
+) -> Built:
+    """A packet with the fragment *content* of the message number *part_of*, over a path of its own.
+
+    :raises TooLarge: packets have become smaller since the message was cut up.
+    :raises NotHandedOver: the server that puts it together has gone.
+    :raises UserError: of :mod:`mixminion.paths`, where no path can be chosen.
+    """
+    geometry = _geometry(view, now)
+    room = geometry.body - frame.HEAD
+    if len(content) > room:
+        raise TooLarge(size=len(content), limit=room)
+    server = view.by_identity(large.server)
+    if server is None:
+        why = "the directory does not list the exit any more that has the other packets"
+        raise NotHandedOver(entry="its entry", why=why)
+    usual = view.parameters.hops
+    path = _spec(large.path) or language.PathSpec((language.Some(usual),))
+    exit = ExitRequirement(large.exit, fragments=True)
+    choice = choose(view, _ending_at(path, server), exit, now=now, random=random)
+    body = frame.encode(frame.Kind.FRAGMENT, content, geometry.body, random)
+    octets = _build(view, choice, body, random)
+    packet = Packet(choice.path[0].identity, choice.period, octets, large.path, content, part_of)
+    return Built(packet, choice.path, choice.warnings)
+
+
+def _geometry(view: View, now: float) -> Geometry:
+    return geometries.of(view.geometry_of(view.current_period(now)))
+
+
+def _spec(path: str) -> language.PathSpec | None:
+    return language.parse(path) if path else None
+
+
+def _ending_at(path: language.PathSpec, server: Server) -> language.PathSpec:
+    """The same path with *server* for its last hop."""
+    *others, last = path.elements
+    match last:
+        case language.Some(n) if n > 1:
+            others.append(language.Some(n - 1))
+        case language.Around(mean):
+            others.append(language.Around(mean - 1))
+    return language.PathSpec((*others, language.Named(server.nickname)))
+
+
+def _build(view: View, choice: Choice, body: bytes, random: Random) -> bytes:
     parameters = view.parameters
     hops = [
         build.Hop(
@@ -72,14 +139,8 @@ def make(view: View, letter: Letter, now: float, random: Random) -> Built:
         )
         for server in choice.path
     ]
-    packet = Packet(
-        entry=choice.path[0].identity,
-        period=choice.period,
-        octets=build.forward(geometry, hops, body, random),
-        path=letter.path,
-        message=message.encode(letter.exit, letter.recipients, letter.content),
-    )
-    return Built(packet, choice.path, choice.warnings)
+    geometry = geometries.of(view.geometry_of(choice.period))
+    return build.forward(geometry, hops, body, random)
 
 
 def accepted(view: View, period: int, now: float) -> bool:

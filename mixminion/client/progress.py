@@ -66,24 +66,57 @@ class PathChosen:
 
 
 @dataclass(frozen=True, slots=True)
+class InFragments:
+    """The message takes so many packets, each over a path of its own; any ``needed`` of them,
+    or a few more, are enough."""
+
+    packets: int
+    needed: int
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """So many of the packets of a message are on the disks of their entries."""
+
+    packets: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
-    """The packet is in the outbox: from here on nothing is lost."""
+    """The packet, or the message in fragments, is in the outbox: from here on nothing is lost."""
 
     id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The entry has the packet on its disk; the sender is not needed any more."""
+    """The entry has the packet on its disk; the sender is not needed any more.
+
+    Of a message in several ``packets`` all entries have theirs, and ``entry`` and ``path`` are
+    those of one of them.
+    """
 
     id: int
     entry: str  #: nickname
     path: tuple[str, ...]  #: nicknames, entry first
     delay: float  #: seconds until it arrives, on average
     expected: float  #: when that is, Unix seconds
+    packets: int = 1
 
 
-Event = LeftOut | Fetching | Asked | Compared | Warned | PathChosen | Kept | Sent
+Event = (
+    LeftOut
+    | Fetching
+    | Asked
+    | Compared
+    | Warned
+    | PathChosen
+    | InFragments
+    | Kept
+    | HandedOver
+    | Sent
+)
 Progress = Callable[[Event], None]
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from mixminion.client import packets
+from mixminion.client.database import Executor
 from mixminion.client.directory import Directory
 from mixminion.client.entries import Dial, Entry
 from mixminion.client.errors import NotHandedOver
-from mixminion.client.outbox import Outbox, Waiting
-from mixminion.client.packets import Letter
+from mixminion.client.large import InFragments
+from mixminion.client.outbox import Outbox, Recipe, Waiting
+from mixminion.client.packets import Built, Letter
 from mixminion.client.progress import Kept, PathChosen, Progress, Sent, Warned, silent
 from mixminion.directory.consensus import Server
 from mixminion.directory.view import View
@@ -24,6 +27,7 @@ from mixminion.mmtp import ALPN
 from mixminion.mmtp.client import Link, LinkUser, connect
 from mixminion.net.tls import client_tls
 from mixminion.paths import deviations
+from mixminion.payload.errors import TooLarge
 from mixminion.util.hostport import HostPort
 
 
@@ -46,29 +50,47 @@ class Sender:
         clock: Clock,
         random: Random,
         dial: Callable[[HostPort], IStreamClientEndpoint],
+        executor: Executor,
         default_path: str = "",
     ) -> None:
-        """*default_path* is the configuration's, told of where it is not as usual."""
+        """*executor* does what takes long; *default_path* is the configuration's, told of where it
+        is not as usual."""
         self._directory = directory
         self._outbox = outbox
         self._clock = clock
         self._random = random
         self._dial = dial
         self._default_path = default_path
+        self._in_fragments = InFragments(outbox, clock, random, self._entry, executor)
         self._entries: dict[tuple[bytes, tuple[HostPort, ...], int], Entry] = {}
 
-    async def send(self, letter: Letter, progress: Progress = silent) -> Sent:
-        """Send one message; returns when its entry has it on disk.
+    async def send(
+        self,
+        letter: Letter,
+        progress: Progress = silent,
+        *,
+        copies: int = 1,
+        large: bool = False,
+    ) -> Sent:
+        """Send one message; returns when all its entries have it on disk.  With more than one of
+        *copies* several packets take it, by different paths; *large* allows more packets than
+        messages of this network are meant to take.
 
-        :raises NotHandedOver: it has not, but the message is kept.
+        :raises NotHandedOver: they have not, but the message is kept.
         :raises MixminionError: anything else: nothing was sent or kept.
         """
         view = await self._directory.view(progress)
         now = self._clock.seconds()
-        built = packets.make(view, letter, now, self._random)
         if letter.path and letter.path == self._default_path:
             for warning in deviations.of_configured(letter.path, view.parameters.hops):
                 progress(Warned(warning))
+        if copies == 1:
+            with suppress(TooLarge):
+                built = packets.make(view, letter, now, self._random)
+                return await self._send_packet(view, built, now, progress)
+        return await self._in_fragments.send(view, letter, copies, large, progress)
+
+    async def _send_packet(self, view: View, built: Built, now: float, progress: Progress) -> Sent:
         progress(PathChosen(built.path, built.warnings))
         id = await self._outbox.add(built.packet, now)
         progress(Kept(id))
@@ -85,10 +107,17 @@ class Sender:
         return sent
 
     async def flush(self, ids: Iterable[int] = (), progress: Progress = silent) -> Flushed:
-        """Hand over what is kept, or of that only *ids*."""
+        """Hand over what is kept, or of that only *ids*, packets or messages in fragments."""
         wanted = set(ids)
-        waiting = [each for each in await self._outbox.waiting() if not wanted or each.id in wanted]
-        if not waiting:
+        waiting = [
+            each
+            for each in await self._outbox.waiting()
+            if not wanted or wanted & {each.id, each.part_of}
+        ]
+        unbuilt = [
+            each.id for each in await self._outbox.unbuilt() if not wanted or each.id in wanted
+        ]
+        if not waiting and not unbuilt:
             return Flushed((), {})
         view = await self._directory.view(progress)
         attempts = {
@@ -100,6 +129,13 @@ class Sender:
             try:
                 await attempt
                 handed.append(id)
+            except MixminionError as error:
+                kept[id] = error
+        for id in unbuilt:
+            try:
+                async for made, failed in self._in_fragments.go_on(view, id):
+                    handed += made
+                    kept |= failed
             except MixminionError as error:
                 kept[id] = error
         return Flushed(tuple(handed), kept)
@@ -125,8 +161,7 @@ class Sender:
         if not waiting.handed and (server is None or waiting.period != view.current_period(now)):
             recipe = await self._outbox.recipe(waiting.id)
             if recipe is not None:
-                letter = Letter.again(recipe.message, recipe.path)
-                built = packets.make(view, letter, now, self._random)
+                built = await self._again(view, recipe, now)
                 if await self._outbox.replace(waiting.id, built.packet):
                     server = built.path[0]
         if server is None:
@@ -136,6 +171,15 @@ class Sender:
         if waiting.handed and not packets.accepted(view, waiting.period, now):
             raise NotHandedOver(entry=server.nickname, why="its keys have gone")
         await self._entry(view, server).hand_over(waiting.id)
+
+    async def _again(self, view: View, recipe: Recipe, now: float) -> Built:
+        if recipe.part_of is None:
+            letter = Letter.again(recipe.message, recipe.path)
+            return packets.make(view, letter, now, self._random)
+        large = await self._outbox.large(recipe.part_of)
+        if large is None:
+            raise NotHandedOver(entry="its entry", why="its message is not kept any more")
+        return packets.fragment(view, large, recipe.message, recipe.part_of, now, self._random)
 
     def _entry(self, view: View, server: Server) -> Entry:
         """Who takes packets for *server* where the directory says it is now."""

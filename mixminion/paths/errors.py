@@ -82,6 +82,17 @@ class ExitTooSmall(UserError):
     exit_code = EX_DATAERR
 
 
+class NoFragments(UserError):
+    """Exits are there, and none puts messages together."""
+
+    code = "no-fragments"
+    sentence = (
+        "No exit {exit!r} of the network takes a message in several packets, as this one goes; send"
+        " a shorter one, and no copies."
+    )
+    exit_code = EX_UNAVAILABLE
+
+
 class NoPath(UserError):
     """Too few servers for the constraints, relaxed as far as they may be."""
 

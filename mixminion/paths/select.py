@@ -15,6 +15,7 @@ from mixminion.paths.deviations import Deviation
 from mixminion.paths.errors import (
     ExitTooSmall,
     NoExit,
+    NoFragments,
     NoPath,
     TwiceInPath,
     UnknownServer,
@@ -22,6 +23,9 @@ from mixminion.paths.errors import (
 )
 from mixminion.paths.language import Named, PathSpec, Some
 from mixminion.paths.lengths import draw_counts
+
+FRAGMENTS = "fragments"
+"""In the policy of exits that take messages in fragments."""
 
 _DRAWS = 1000
 """Random paths looked at before a search: enough wherever one in a hundred keeps the rules."""
@@ -31,10 +35,12 @@ _STEPS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class ExitRequirement:
-    """What the last hop must deliver: an exit's name, and octets of content."""
+    """What the last hop must deliver: an exit's name, octets of content, and whether they come in
+    fragments."""
 
     name: str
     size: int = 0
+    fragments: bool = False
 
     def problem(self, server: Server) -> str | None:
         """Why *server* is not such an exit; None when it is."""
@@ -43,6 +49,8 @@ class ExitRequirement:
             return f"it has no exit {self.name!r}"
         if found.max_message < self.size:
             return f"its exit {self.name!r} takes at most {found.max_message} octets"
+        if self.fragments and FRAGMENTS not in found.policy:
+            return f"its exit {self.name!r} takes no messages in fragments"
         return None
 
 
@@ -145,6 +153,8 @@ def _exits(
     found = [server for server in free if exit.problem(server) is None]
     if not found:
         limits = [each.max_message for s in free for each in s.exits if each.name == exit.name]
+        if limits and max(limits) >= exit.size:
+            raise NoFragments(exit=exit.name)
         if limits:
             raise ExitTooSmall(exit=exit.name, size=exit.size, most=max(limits))
         raise NoExit(exit=exit.name)

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import json
+import os
 
 from twisted.internet.defer import Deferred, DeferredList
 
+from mixminion import api
+from mixminion.client import entries
 from mixminion.interfaces import Refusal
 from tests.cli.clients import CommandCase
 
 
 class QueueTests(CommandCase):
     """That a kept message is sent by ``flush`` is shown with ``mixminion send``."""
+
+    async def test_large(self):
+        """A message in several packets is one line, and goes by one number."""
+        self.patch(entries, "RETRY_AFTER", (0.05,))
+        client = self.client()
+        for mix in self.network.mixes:
+            mix.intake.refusal = Refusal.FULL
+        with self.assertRaises(api.NotHandedOver):
+            await client.send("drop", os.urandom(100_000))
+        done = await self.run_command("queue", "list")
+        self.assertRegex(done.out, r"^1: since .*, 7 packets of a large message\n$")
+        done = await self.run_command("queue", "list", "--json")
+        ((number, packets),) = [(each["number"], each["packets"]) for each in json.loads(done.out)]
+        self.assertEqual((number, packets), (1, 7))
+        self.network.mixes[0].intake.refusal = None
+        done = await self.run_command("queue", "clean", "1")
+        self.assertEqual((done.code, done.out), (0, "7 deleted\n"))
 
     async def test_numbers(self):
         """Listing, sending and deleting by number; a number that is not there does nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 from twisted.internet.task import deferLater
 
@@ -66,6 +67,19 @@ class SendTests(CommandCase):
         done = await self.run_command("send", "-t", "drop", "-P", "*2")
         self.assertEqual(done.code, 0)
         self.assertIn("warning: The path has 2 hops and this network's usual one 4", done.err)
+
+    async def test_large(self):
+        """In several packets, and in more than the network's limit when that is asked for."""
+        done = await self.run_command("send", "-t", "drop", "--json", stdin=os.urandom(100_000))
+        self.assertEqual(len(self.network.arrived), 7)
+        self.assertIn("sent in 7 packets, of which 4 are enough\n", done.err)
+        self.assertIn("7 of 7 packets handed over\n", done.err)
+        self.assertRegex(done.err, "handed to mix[1-5] and others: this computer may be switched")
+        self.assertEqual(json.loads(done.out)["packets"], 7)
+        arguments = ("send", "-t", "drop", "--large", "--copies", "2", "--quiet")
+        done = await self.run_command(*arguments, stdin=os.urandom(500_000))
+        self.assertEqual((done.code, done.err), (0, ""))
+        self.assertEqual(len(self.network.arrived), 7 + 2 * 27)
 
     async def test_refused_by_the_entry(self):
         """Not sent, but kept: its own sentence and exit code; the queue shows and sends it."""
@@ -142,12 +156,14 @@ class WrongInputTests(CommandCase):
         )
 
     async def test_too_large(self):
-        """Over one packet: both sizes."""
+        """More packets than the network's messages are meant to take: what they would cost."""
         await self.refuse(
             65,
-            "The message has 60131 octets with its header and one packet holds 26741; shorten it"
-            " or send it in parts.",
-            stdin=b"x\n" * 20_000,
+            "The message has 800,000 octets with its header and takes 42 packets; messages of this"
+            " network take at most 40. With --large it is sent all the same: 1 MB leave here"
+            " (minutes at 1 Mbit/s: 1)",
+            arguments=("send", "-t", "drop"),
+            stdin=os.urandom(800_000),
         )
 
     async def test_too_large_for_exits(self):

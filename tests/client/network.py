@@ -30,6 +30,7 @@ from mixminion.net.alpn import link_factory
 from mixminion.net.links import LinkCredentials, certify
 from mixminion.net.tls import server_tls
 from mixminion.payload import frame, message
+from mixminion.payload.fragments import Fragment
 from mixminion.sphinx import geometry, suites
 from mixminion.sphinx.unwrap import Deliver, Relay, Unwrapper
 from mixminion.testing.cases import AsyncTestCase
@@ -40,7 +41,7 @@ reactor: Any = installed
 GEOMETRY = geometry.default("xwing")
 DAY = 86_400
 SMTP = Exit(name="smtp", module="smtp", max_message=24_000)
-DROP = Exit(name="drop", module="drop", max_message=30_000)
+DROP = Exit(name="drop", module="drop", max_message=2**25, policy={"fragments": 432_000})
 
 Listen = Callable[[str, Any], int]
 """Listen at a host with a factory; the port."""
@@ -206,7 +207,7 @@ class Network:
 
     def open(self, packet: bytes, period: int | None = None) -> Any:
         """Unwrap a packet to its end: the path's nicknames, the delays in seconds, and exit,
-        recipients and content of its message."""
+        recipients and content of its message, or its fragment."""
         now = int(self.clock.seconds())
         number = now // self.parameters.key_period if period is None else period
         (entry,) = [mix for mix in self.mixes if packet in mix.intake.packets]
@@ -218,7 +219,12 @@ class Network:
             assert isinstance(answer, Relay | Deliver)
             delays.append(answer.delay_ms / 1000)
             if isinstance(answer, Deliver):
-                content = frame.parse(answer.body).content
+                found = frame.parse(answer.body)
+                content = found.content
+                if found.kind is frame.Kind.FRAGMENT:
+                    return path, delays, Fragment.parse(content)
+                if found.kind is frame.Kind.DEFLATED:
+                    content = message.expand(content)
                 return path, delays, message.parse(content)
             packet = answer.packet
             mix = next(each for each in self.mixes if each.node_id == answer.next)

@@ -1,3 +1,5 @@
+import os
+
 from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 
 from mixminion import api
@@ -74,11 +76,15 @@ class SendTests(NetworkCase):
         self.assertEqual(await client.waiting(), [])
 
     async def test_too_large(self):
-        """A message over one packet is refused with both sizes, and nothing is kept."""
+        """A message of more packets than the network's are meant to take is refused with what it
+        would cost, and nothing is kept."""
         client = self.client()
         with self.assertRaises(MessageTooLarge) as caught:
-            await client.send("drop", bytes(30_000))
-        self.assertEqual(caught.exception.fields, {"size": 30_000, "limit": 26_760})
+            await client.send("drop", os.urandom(800_000))
+        self.assertEqual(
+            caught.exception.fields,
+            {"size": 800_000, "packets": 42, "limit": 40, "sent": 1, "minutes": 1},
+        )
         self.assertEqual(caught.exception.exit_code, 65)
         self.assertEqual(await client.waiting(), [])
 

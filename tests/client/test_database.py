@@ -38,7 +38,8 @@ class SlowExecutor:
 def put(name):
     return lambda c: (
         c.execute(
-            "INSERT INTO packets VALUES (?, 'handed', '', 0, 0, '', NULL, NULL)", (ord(name),)
+            "INSERT INTO packets VALUES (?, 'handed', '', 0, 0, '', NULL, NULL, NULL)",
+            (ord(name),),
         ).rowcount
     )
 

@@ -1,8 +1,8 @@
-from mixminion.client.errors import MessageTooLarge
 from mixminion.client.packets import Letter, accepted, make
 from mixminion.crypto.rng import SeededRandom
 from mixminion.directory.parameters import Parameters
 from mixminion.payload import message
+from mixminion.payload.errors import TooLarge
 from mixminion.testing.cases import SyncTestCase
 from mixminion.testing.clock import HeapClock
 from mixminion.testing.directory import sign_directory
@@ -45,10 +45,11 @@ class PacketsTests(SyncTestCase):
         limit = message.capacity(GEOMETRY, "drop", ())
         content = self.make(Letter("drop", (), bytes(limit), ""))[3][2]
         self.assertEqual(content, bytes(limit))
-        error = self.assertRaises(
-            MessageTooLarge, self.make, Letter("drop", (), bytes(limit + 1), "")
-        )
+        noise = SeededRandom(b"noise").octets(limit + 1)
+        error = self.assertRaises(TooLarge, self.make, Letter("drop", (), noise, ""))
         self.assertEqual(error.fields, {"size": limit + 1, "limit": limit})
+        letter = b"".join(b"%d bottles\r\n" % n for n in range(5000))
+        self.assertEqual(self.make(Letter("drop", (), letter, ""))[3][2], letter)
 
     def test_again(self):
         """What the outbox keeps of a packet makes the same letter."""

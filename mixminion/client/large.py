@@ -1,0 +1,134 @@
+"""Sending a message in fragments: kept first, then built and handed over a block at a time.
+
+Whenever it ends, what is kept goes on: blocks that were not built, packets that were not handed
+over.  No more than a block is in memory besides the message that is being kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from twisted.internet.defer import Deferred
+
+from mixminion.client import packets, splitting
+from mixminion.client.database import Executor
+from mixminion.client.entries import Entry
+from mixminion.client.errors import MessageTooLarge, NotHandedOver, PartlyHandedOver
+from mixminion.client.outbox import Large, Outbox
+from mixminion.client.packets import Letter
+from mixminion.client.progress import HandedOver, Kept, PathChosen, Progress, Sent
+from mixminion.client.progress import InFragments as Told
+from mixminion.client.splitting import Split
+from mixminion.directory.consensus import Server
+from mixminion.directory.view import View
+from mixminion.errors import MixminionError
+from mixminion.interfaces import Clock, Random
+
+SLOWER = 1.25
+"""Three of four packets have arrived after so many times the mean delay of a path of 4."""
+
+MBIT = 1_000_000 / 8
+
+Result = tuple[list[int], dict[int, MixminionError]]
+"""Packets handed over, and why others were not."""
+
+
+class InFragments:
+    """*entry* gives who takes packets for a server; *executor* compresses."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        clock: Clock,
+        random: Random,
+        entry: Callable[[View, Server], Entry],
+        executor: Executor,
+    ) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._random = random
+        self._entry = entry
+        self._executor = executor
+
+    async def send(
+        self, view: View, letter: Letter, copies: int, large: bool, progress: Progress
+    ) -> Sent:
+        """See :meth:`mixminion.client.sender.Sender.send`."""
+        piece = packets.piece_length(view)
+        cut = letter.exit, letter.recipients, letter.content, piece, copies, self._random
+        split = await self._executor.run(splitting.split, *cut)
+        if split.packets > view.parameters.fragments and not large:
+            raise _too_large(view, letter, split)
+        now = self._clock.seconds()
+        choice = packets.destination(view, letter, now, self._random)
+        progress(PathChosen(choice.path, choice.warnings))
+        progress(Told(split.packets, split.needed))
+        kept = Large(split.whole, copies, letter.exit, choice.path[-1].identity, letter.path)
+        id = await self._outbox.add_large(kept, split.blocks(), now)
+        progress(Kept(id))
+        handed, failures = 0, list[MixminionError]()
+        async for made, failed in self.go_on(view, id):
+            handed += len(made)
+            failures += failed.values()
+            progress(HandedOver(handed, split.packets))
+        if failures:
+            raise PartlyHandedOver(
+                kept=len(failures), packets=split.packets, **failures[0].fields
+            ) from failures[0]
+        delay = SLOWER * len(choice.path) * view.parameters.mean_delay
+        path = tuple(server.nickname for server in choice.path)
+        arrival = self._clock.seconds() + delay
+        sent = Sent(id, path[0], path, delay, arrival, split.packets)
+        progress(sent)
+        return sent
+
+    async def go_on(self, view: View, id: int) -> AsyncIterator[Result]:
+        """Build and hand over what was not built of a message; what became of each block.
+
+        :raises MixminionError: of :mod:`mixminion.client.packets`: the rest is kept as it is.
+        """
+        large = await self._outbox.large(id)
+        while large is not None and (block := await self._outbox.next_block(id)) is not None:
+            number, octets = block
+            built = []
+            for part in splitting.fragments_of(large.whole, number, octets, large.copies):
+                now = self._clock.seconds()
+                built.append(packets.fragment(view, large, part.encode(), id, now, self._random))
+                await self._pause()
+            entries = [each.path[0] for each in built]
+            ids = await self._outbox.built(
+                id, number, [each.packet for each in built], self._clock.seconds()
+            )
+            del built, octets, block
+            if ids:
+                yield await self._hand_over(view, ids, entries)
+
+    async def _hand_over(self, view: View, ids: Sequence[int], entries: Sequence[Server]) -> Result:
+        attempts = [
+            self._entry(view, server).hand_over(id) for id, server in zip(ids, entries, strict=True)
+        ]
+        handed, failed = list[int](), dict[int, MixminionError]()
+        for id, attempt in zip(ids, attempts, strict=True):
+            try:
+                await attempt
+                handed.append(id)
+            except NotHandedOver as error:
+                failed[id] = error
+        return handed, failed
+
+    def _pause(self) -> Deferred[None]:
+        """A turn for others: a packet takes some milliseconds."""
+        turn: Deferred[None] = Deferred()
+        self._clock.callLater(0, turn.callback, None)
+        return turn
+
+
+def _too_large(view: View, letter: Letter, split: Split) -> MessageTooLarge:
+    octets = split.packets * view.packet_length
+    return MessageTooLarge(
+        size=len(letter.content),
+        packets=split.packets,
+        limit=view.parameters.fragments,
+        sent=max(1, round(octets / 1e6)),
+        minutes=max(1, round(octets / MBIT / 60)),
+    )
