@@ -9,6 +9,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from mixminion.config import option, section, values
+from mixminion.config.values import Value
 from mixminion.exits import smtp_program, smtp_tls
 from mixminion.exits.dkim import KeyFile, key_file
 from mixminion.exits.limits import LimitedSection
