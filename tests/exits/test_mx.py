@@ -251,7 +251,7 @@ class SessionTests(MxCase):
         """What one domain's server cannot take fails there, and arrives elsewhere."""
         self.zone.records["other.test"] = [mx(1, "two.test")]
         self.one.script.extensions = ()
-        parts = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\n\xff\n--b--\n"
+        parts = b"Content-Type: multipart/signed; boundary=b\n\n--b\n\n\xff\n--b--\n"
         outcome = await self.exit().deliver(message(BOB, "eve@other.test", content=parts))
         self.assertEqual(kind(outcome), ("delivered", "in-part"))
         self.assertEqual(len(self.two.received), 1)
