@@ -103,17 +103,25 @@ class Limits:
 
     def __init__(self, section: LimitedSection, clock: Clock, random: Random) -> None:
         self._clock = clock
-        self._started = clock.seconds()
-        self._key = random.octets(32)
+        self._random = random
+        self._started: float | None = None
+        self._key = b""
         self._recipients = [_Windows(rate) for rate in section.recipient_limit]
         self._domains = [_Windows(rate) for rate in section.domain_limit]
         self._messages = [_Window(rate) for rate in section.message_limit]
         self._octets = [_Window(rate) for rate in section.bandwidth_limit]
 
+    def begin(self) -> None:
+        """From now on everything grows; nothing is asked of clock and generator before."""
+        if self._started is None:
+            self._started = self._clock.seconds()
+            self._key = self._random.octets(32)
+
     def take(self, recipients: Sequence[str], octets: int) -> Share:
         """Take a share for a message of *octets* to each of *recipients*, as far as there is
         one.  Raises :class:`OverLimit` when the exit's own are used up."""
-        passed = max(0.0, self._clock.seconds() - self._started)
+        self.begin()
+        passed = max(0.0, self._clock.seconds() - (self._started or 0.0))
         taken, put_off = [], []
         whole = [(window, 1) for window in self._messages]
         whole += [(window, octets) for window in self._octets]

@@ -1,22 +1,26 @@
-"""The exit to mail: by a mail server that relays for this one (RFC 5321), or by a program."""
+"""The exit to mail: by a mail server that relays for this one (RFC 5321),
+by a program, or straight to the recipients' servers."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from zope.interface import implementer
 
-from mixminion.exits import answers, dkim, smtp_auth, smtp_tls
+from mixminion.exits import answers, dkim, mx_names, smtp_auth, smtp_tls
 from mixminion.exits.answers import FINAL, Way
 from mixminion.exits.limits import Limits, OverLimit
+from mixminion.exits.mx import Mx, Terms
+from mixminion.exits.mx_names import Names
 from mixminion.exits.prepared import Prepared
 from mixminion.exits.smtp_program import Sendmail
 from mixminion.exits.smtp_relay import Relay
-from mixminion.exits.smtp_section import SENDMAIL, Section
+from mixminion.exits.smtp_section import MX, SENDMAIL, Section
 from mixminion.exits.smtp_session import Envelope, Manner, Timeouts, Unreachable
 from mixminion.interfaces import ExitEnvironment, IExit, Message, Outcome, OutcomeKind
 from mixminion.mail import address, compose
@@ -76,7 +80,8 @@ class SmtpExit:
         return None
 
     async def start(self) -> None:
-        """Sessions are opened when there is mail."""
+        """See :class:`IExit`; sessions are opened when there is mail."""
+        self._limits.begin()
 
     async def stop(self) -> None:
         """See :class:`IExit`; mails under way are given a moment to end."""
@@ -164,12 +169,44 @@ def make(name: str, section: Section, environment: ExitEnvironment) -> SmtpExit:
     """
     keys = dkim.load(section.domain, section.dkim_keys)
     limits = Limits(section, environment.reactor, environment.random)
-    way: Way
+    return SmtpExit(name, section, _way(section, environment), keys, limits)
+
+
+def _way(section: Section, environment: ExitEnvironment) -> Way:
     if section.transport == SENDMAIL:
-        way = Sendmail(environment.reactor, section.command, section.final_timeout)
-    else:
-        way = _relay(section, environment)
-    return SmtpExit(name, section, way, keys, limits)
+        return Sendmail(environment.reactor, section.command, section.final_timeout)
+    if section.transport == MX:
+        return _mx(section, environment)
+    return _relay(section, environment)
+
+
+def _mx(section: Section, environment: ExitEnvironment) -> Mx:
+    asked = section.resolver
+    servers = [(asked.host, asked.port)] if asked else mx_names.system_servers()
+    terms = Terms(
+        port=section.mx_port,
+        connect_timeout=section.connect_timeout,
+        sessions=section.destination_sessions,
+        source=section.source,
+        source6=section.source6,
+        internal=section.internal_addresses,
+    )
+    return Mx(
+        environment.reactor,
+        environment.random,
+        Names(lambda: mx_names.resolver(environment.reactor, servers)),
+        terms,
+        _manner(section, environment),
+        lambda host: smtp_tls.client(section.tls, host, section.ca_file),
+    )
+
+
+def _manner(section: Section, environment: ExitEnvironment) -> Manner:
+    return Manner(
+        hello=section.hello or environment.host_name,
+        timeouts=Timeouts(section.timeout, section.final_timeout, section.idle_timeout),
+        required=section.tls in smtp_tls.CHECKED,
+    )
 
 
 def _relay(section: Section, environment: ExitEnvironment) -> Relay:
@@ -186,16 +223,7 @@ def _relay(section: Section, environment: ExitEnvironment) -> Relay:
     )
     if implicit and tls is not None:
         endpoint = wrapClientTLS(tls, endpoint)
-    manner = Manner(
-        hello=section.hello or environment.host_name,
-        timeouts=_timeouts(section),
-        tls=tls,
-        required=section.tls in smtp_tls.CHECKED,
-        implicit=implicit,
-        credentials=credentials,
+    manner = replace(
+        _manner(section, environment), tls=tls, implicit=implicit, credentials=credentials
     )
     return Relay(environment.reactor, endpoint, manner)
-
-
-def _timeouts(section: Section) -> Timeouts:
-    return Timeouts(section.timeout, section.final_timeout, section.idle_timeout)

@@ -44,6 +44,11 @@ class Relay:
         self._under_way = 0
         self._stopping: list[Deferred[None]] | None = None
 
+    @property
+    def unused(self) -> bool:
+        """Whether there is nothing that would have to be stopped."""
+        return not (self._sessions or self._connecting or self._under_way)
+
     async def send(self, envelope: Envelope) -> Mapping[str, Outcome]:
         """The server's answer for each recipient.
 

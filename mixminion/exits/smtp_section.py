@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 
 from typing_extensions import override
 
 from mixminion.config import option, section, values
+from mixminion.config.values import Value
 from mixminion.exits import smtp_program, smtp_tls
 from mixminion.exits.dkim import KeyFile, key_file
 from mixminion.exits.limits import LimitedSection
@@ -18,6 +20,18 @@ from mixminion.util.hostport import HostPort
 
 RELAY = "relay"
 SENDMAIL = "sendmail"
+MX = "mx"
+
+
+def _source(version: int) -> Value[str]:
+    def parse(text: str) -> str:
+        address = ip_address(text)
+        if address.version != version:
+            raise ValueError
+        return str(address)
+
+    return Value(f"an IPv{version} address", parse)
+
 
 _CHECKED = "tls = required or tls = implicit"
 
@@ -28,10 +42,10 @@ class Section(LimitedSection):
     mail from this machine and should offer 8BITMIME."""
 
     transport: str = option(
-        values.choice(RELAY, SENDMAIL),
+        values.choice(RELAY, SENDMAIL, MX),
         default=RELAY,
-        doc="""How mail leaves: by the mail server under relay, or by the program under
-        command.""",
+        doc="""How mail leaves: by the mail server under relay, by the program under command, or
+        straight to the recipients' servers, which the DNS names.""",
     )
     command: tuple[str, ...] = option(
         smtp_program.command,
@@ -43,6 +57,37 @@ class Section(LimitedSection):
         values.host_port,
         default="127.0.0.1:25",
         doc="The mail server.  Usually the operator's own, on the same machine.",
+    )
+    resolver: HostPort | None = option(
+        values.host_port,
+        default=None,
+        doc="""With transport = mx: the resolver to ask, instead of this machine's.  It learns
+        to which domains mail goes.""",
+    )
+    source: str | None = option(
+        _source(4),
+        default=None,
+        doc="With transport = mx: the IPv4 address that mail comes from.",
+    )
+    source6: str | None = option(
+        _source(6),
+        default=None,
+        doc="""With transport = mx: the same for IPv6, which is not used without.  IPv4 comes
+        first, until this address has a name in the DNS that leads back to it.""",
+    )
+    destination_sessions: int = option(
+        values.integer(1, 100),
+        default=4,
+        doc="With transport = mx: sessions for one domain at once.",
+    )
+    mx_port: int = option(
+        values.integer(1, 65535), default=25, doc="With transport = mx: the port; for tests."
+    )
+    internal_addresses: bool = option(
+        values.boolean,
+        default="no",
+        doc="""With transport = mx: whether mail may go to addresses that are not public.  Anybody
+        may name any address in the DNS; for tests.""",
     )
     domain: str = option(values.mail_domain, doc="The domain that mail leaves under.")
     from_: Mailbox | None = option(
@@ -122,6 +167,8 @@ class Section(LimitedSection):
             yield "from", f"expected an address in the domain {self.domain}"
         if self.transport != RELAY and self.user is not None:
             yield "user", "expected transport = relay beside it"
+        if self.transport == MX and self.tls == smtp_tls.IMPLICIT:
+            yield "tls", "expected another: servers for everybody begin without TLS"
         if self.ca_file is not None and self.tls not in smtp_tls.CHECKED:
             yield "ca-file", f"expected {_CHECKED} beside it: otherwise nothing is checked"
         if self.user is not None and self.tls not in smtp_tls.CHECKED:

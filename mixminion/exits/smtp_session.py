@@ -43,6 +43,7 @@ from mixminion.mail.compose import Mail
 MOST_ANSWER_LINES = 200
 SUCCESS = range(200, 300)
 CLOSING = 421
+LOOP = "loop"
 TOO_LARGE = 552
 TRY_AGAIN = 452
 ANY = range(1000)
@@ -98,6 +99,7 @@ class Manner:
 
     *tls* is the client's side of TLS, None never starts it; with *required* nothing is sent
     without; with *implicit* the connection begins with it.  *credentials* go under TLS only.
+    With *refuse_loop* a server on an address of our own is not spoken to.
     """
 
     hello: str
@@ -106,6 +108,7 @@ class Manner:
     required: bool = False
     implicit: bool = False
     credentials: smtp_auth.Credentials | None = None
+    refuse_loop: bool = False
 
 
 class Session(smtp.ESMTPClient):
@@ -232,6 +235,10 @@ class Session(smtp.ESMTPClient):
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)  # 40 ms less for each mail
         super().connectionMade()
+        if self._manner.refuse_loop:
+            here, there = self.transport.getHost(), self.transport.getPeer()
+            if here.host == there.host:
+                self.abort(LOOP)
 
     @override
     def lineReceived(self, line: bytes) -> None:

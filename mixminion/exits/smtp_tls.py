@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography import x509
@@ -23,6 +24,10 @@ IMPLICIT = "implicit"
 
 CHECKED = frozenset({REQUIRED, IMPLICIT})
 """Where the server's certificate is checked, and nothing is sent to another."""
+
+
+TlsMaker = Callable[[str], IOpenSSLClientConnectionCreator | None]
+"""What to start TLS with for a host."""
 
 
 class UnusableCertificates(OperatorError):

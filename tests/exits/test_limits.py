@@ -29,6 +29,7 @@ class LimitCase(SyncTestCase):
             )
         [section] = kit.config(text).named(LimitedSection).values()
         made = Limits(section, self.clock, SeededRandom(b"limits"))
+        made.begin()
         self.clock.advance(old)
         return made
 
@@ -114,6 +115,7 @@ class LimitTests(LimitCase):
         """A clock that is put back stops nothing and opens nothing."""
         made = self.made("recipient-limit = 5/hour")
         self.assertEqual(self.taken(made, most=3), 3)
+        assert made._started is not None
         made._started += HOUR / 2
         self.assertEqual(self.taken(made), 2)
         self.clock.advance(2 * HOUR)

@@ -638,6 +638,13 @@ class CheckTests(SyncTestCase):
             self.assertEqual(head.count(b"\nmessage-id: "), 1)
             self.assertNotIn(b"\nbcc:", head)
 
+    def test_made_without_a_reactor(self) -> None:
+        """A configuration is checked, exits and all, where no reactor is."""
+        for transport in ("relay", "sendmail", "mx"):
+            text = f"[Exit smtp]\nmodule = smtp\ndomain = mix.test\ntransport = {transport}\n"
+            made = registry.load(kit.config(text), kit.Environment(None), kit.MODULES)
+            self.assertEqual(list(made), ["smtp"])
+
     def test_describe(self) -> None:
         """What the descriptor says."""
         described = self.exit().describe()
