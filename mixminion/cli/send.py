@@ -24,9 +24,28 @@ NOTICE = (
 
 @click.command()
 @click.option(
-    "-t", "--to", metavar="ADDRESS", required=True, help="user@example.org, drop, or exit:text."
+    "-t",
+    "--to",
+    metavar="ADDRESS",
+    multiple=True,
+    required=True,
+    help="user@example.org, mbox:user@server, news:group, drop, or exit:text.  May be given several"
+    " times, as the next two.",
 )
+@click.option("--cc", metavar="ADDRESS", multiple=True, help="Another recipient, shown as Cc.")
+@click.option("--bcc", metavar="ADDRESS", multiple=True, help="One whom the mail does not show.")
 @click.option("-s", "--subject", metavar="TEXT", help="The subject of the mail.")
+@click.option(
+    "--from-name",
+    "name",
+    metavar="NAME",
+    help="The name your mail is shown under, by an exit that allows it.",
+)
+@click.option(
+    "--reply-to",
+    metavar="ADDRESS",
+    help="Where answers go, by an exit that allows it.  Whoever reads the mail reads it.",
+)
 @click.option(
     "-i",
     "--input",
@@ -69,7 +88,11 @@ NOTICE = (
 @config_option
 def command(
     config: api.Config,
-    to: str,
+    to: tuple[str, ...],
+    cc: tuple[str, ...],
+    bcc: tuple[str, ...],
+    name: str | None,
+    reply_to: str | None,
     subject: str | None,
     source: str,
     whole: bool,
@@ -99,7 +122,11 @@ def command(
         return await client.send(
             to,
             content,
+            cc=cc,
+            bcc=bcc,
             subject=subject,
+            name=name,
+            reply_to=reply_to,
             whole=whole,
             path=path,
             copies=copies,

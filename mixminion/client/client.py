@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,10 +102,14 @@ class Client:
 
     async def send(
         self,
-        address: str,
+        address: str | Sequence[str],
         content: bytes,
         *,
+        cc: Sequence[str] = (),
+        bcc: Sequence[str] = (),
         subject: str | None = None,
+        name: str | None = None,
+        reply_to: str | None = None,
         whole: bool = False,
         path: str | None = None,
         copies: int = 1,
@@ -119,17 +123,23 @@ class Client:
         *copies* even a small message goes so many times, and more, and is delivered once.
 
         *address* is ``user@example.org``, ``mbox:user@server``, ``news:group``, ``drop`` or
-        ``exit:text``.  *content* is plain text in UTF-8 or, with *whole*, a message of RFC 5322.
-        *path* is in path language.
+        ``exit:text``, or several for one exit; *cc* and *bcc* are more of them, shown and not shown
+        in a mail's header.  *content* is plain text in UTF-8 or, with *whole*, a message of RFC
+        5322, whose own To and Cc are what is shown.  *name* and *reply_to* tell the recipients of
+        the sender, by an exit whose policy allows it.  *path* is in path language.
 
         :raises NotHandedOver: it was not sent, but is kept; see :meth:`flush`.
         :raises MixminionError: nothing was sent or kept.
         """
-        to = addresses.parse(address)
+        shown_to = [address] if isinstance(address, str) else list(address)
+        to = addresses.parse_all([*shown_to, *cc, *bcc])
+        shown = compose.Shown(name, reply_to)
         if whole:
-            composed = compose.from_message(to, content)
+            composed = compose.from_message(to, content, shown=shown)
+        elif to.mail and (len(shown_to) > 1 or cc or bcc):
+            composed = compose.from_text(to, content, subject, shown=shown, to=shown_to, cc=cc)
         else:
-            composed = compose.from_text(to, content, subject)
+            composed = compose.from_text(to, content, subject, shown=shown)
         path = self._default_path if path is None else path
         if path:
             language.parse(path)

@@ -10,6 +10,7 @@ from mixminion.client.outbox import Large, Packet
 from mixminion.directory.consensus import Server
 from mixminion.directory.view import View
 from mixminion.interfaces import Random
+from mixminion.mail import policy
 from mixminion.mixing.delays import truncated_exponential
 from mixminion.paths import language
 from mixminion.paths.deviations import Deviation
@@ -54,7 +55,7 @@ def make(view: View, letter: Letter, now: float, random: Random) -> Built:
     """
     geometry = _geometry(view, now)
     body = message.to_body(geometry, letter.exit, letter.recipients, letter.content, random)
-    exit = ExitRequirement(letter.exit, len(letter.content))
+    exit = ExitRequirement(letter.exit, len(letter.content), allowing=policy.asked(letter.content))
     choice = choose(view, _spec(letter.path), exit, now=now, random=random)
     packet = Packet(
         entry=choice.path[0].identity,
@@ -79,7 +80,12 @@ def destination(view: View, letter: Letter, now: float, random: Random) -> Choic
 
     :raises UserError: of :mod:`mixminion.paths`, where there is none.
     """
-    exit = ExitRequirement(letter.exit, len(letter.content), fragments=True)
+    exit = ExitRequirement(
+        letter.exit,
+        len(letter.content),
+        fragments=True,
+        allowing=policy.asked(letter.content),
+    )
     return choose(view, _spec(letter.path), exit, now=now, random=random)
 
 

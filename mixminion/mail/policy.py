@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from email.utils import getaddresses
 
-from mixminion.mail import address, words
-from mixminion.mail.errors import BadAddress, BadField
+from mixminion.mail import address, fields, words
+from mixminion.mail.errors import BadAddress, BadField, MailError
 from mixminion.mail.fields import Field
 
 LONGEST_NAME = 64
@@ -38,6 +38,20 @@ class Policy:
         if written is not None and self.reply_to:
             return answer_address(written)
         return Field("Reply-To", self.default_reply_to) if self.default_reply_to else None
+
+
+PERMISSIONS = {"from": "allow-from", "reply-to": "allow-reply-to"}
+"""What an exit publishes of its policy, by the fields it is about."""
+
+
+def asked(content: bytes) -> frozenset[str]:
+    """Which of :data:`PERMISSIONS` a sender's message asks for; none where it is no mail."""
+    try:
+        written, _ = fields.read(content)
+    except MailError:
+        return frozenset()
+    names = {each.name.lower() for each in written}
+    return frozenset(word for name, word in PERMISSIONS.items() if name in names)
 
 
 def name_in(field: Field) -> str:

@@ -82,6 +82,17 @@ class ExitTooSmall(UserError):
     exit_code = EX_DATAERR
 
 
+class NotAllowed(UserError):
+    """Exits are there, and none lets the sender say so much of himself."""
+
+    code = "not-allowed-by-exits"
+    sentence = (
+        "No exit {exit!r} of the network lets {what} of the sender's own pass; send the message"
+        " without."
+    )
+    exit_code = EX_UNAVAILABLE
+
+
 class NoFragments(UserError):
     """Exits are there, and none puts messages together."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from mixminion.directory.consensus import Server
+from mixminion.directory.parts import Exit
 from mixminion.directory.view import View
 from mixminion.interfaces import Random
 from mixminion.paths import deviations
@@ -17,6 +18,7 @@ from mixminion.paths.errors import (
     NoExit,
     NoFragments,
     NoPath,
+    NotAllowed,
     TwiceInPath,
     UnknownServer,
     UnusableServer,
@@ -35,12 +37,13 @@ _STEPS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class ExitRequirement:
-    """What the last hop must deliver: an exit's name, octets of content, and whether they come in
-    fragments."""
+    """What the last hop must deliver: an exit's name, octets of content, whether they come in
+    fragments, and what its published policy must not refuse, such as ``allow-from``."""
 
     name: str
     size: int = 0
     fragments: bool = False
+    allowing: frozenset[str] = frozenset()
 
     def problem(self, server: Server) -> str | None:
         """Why *server* is not such an exit; None when it is."""
@@ -51,7 +54,20 @@ class ExitRequirement:
             return f"its exit {self.name!r} takes at most {found.max_message} octets"
         if self.fragments and FRAGMENTS not in found.policy:
             return f"its exit {self.name!r} takes no messages in fragments"
+        refused = self.refused(found)
+        if refused:
+            return f"its exit {self.name!r} does not {' and '.join(map(_in_words, refused))}"
         return None
+
+    def refused(self, found: Exit) -> list[str]:
+        """What is asked for and not allowed there; an exit that does not say allows it."""
+        return sorted(word for word in self.allowing if not found.policy.get(word, True))
+
+
+def _in_words(permission: str) -> str:
+    """``allow-reply-to`` as people say it."""
+    verb, _, what = permission.partition("-")
+    return f"{verb} {what.title()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +168,12 @@ def _exits(
         return free
     found = [server for server in free if exit.problem(server) is None]
     if not found:
-        limits = [each.max_message for s in free for each in s.exits if each.name == exit.name]
+        exits = [each for s in free for each in s.exits if each.name == exit.name]
+        allowing = [each for each in exits if not exit.refused(each)]
+        if exits and not allowing:
+            words = " and ".join(map(_in_words, sorted(exit.allowing)))
+            raise NotAllowed(exit=exit.name, what=words.replace("allow ", ""))
+        limits = [each.max_message for each in allowing]
         if limits and max(limits) >= exit.size:
             raise NoFragments(exit=exit.name)
         if limits:

@@ -62,6 +62,19 @@ class SendTests(CommandCase):
         self.assertEqual(content, b"To: alice@example.org\r\n\r\nHello\r\n")
         self.assertIn("left out of the header: From\n", done.err)
 
+    async def test_recipients(self):
+        """Several of them, shown or not, and what is to be said of the sender."""
+        options = ["-t", "a@example.org", "-t", "b@example.org", "--cc", "c@example.org"]
+        options += ["--bcc", "d@example.org", "--from-name", "A. Friend"]
+        options += ["--reply-to", "me@example.org"]
+        await self.run_command("send", *options, stdin=b"x")
+        (packet,) = self.network.arrived
+        _, _, (exit, recipients, content) = self.network.open(packet)
+        self.assertEqual((exit, len(recipients)), ("smtp", 4))
+        for line in (b"To: a@example.org, b@example.org", b"Reply-To: me@example.org"):
+            self.assertIn(line + b"\r\n", content)
+        self.assertNotIn(b"d@example.org", content)
+
     async def test_unusual_path(self):
         """A path of another length is taken, with a warning."""
         done = await self.run_command("send", "-t", "drop", "-P", "*2")

@@ -4,7 +4,7 @@ from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 
 from mixminion import api
 from mixminion.client import entries
-from mixminion.client.errors import MessageTooLarge
+from mixminion.client.errors import MessageTooLarge, SeveralPlaces
 from mixminion.directory.consensus import Consensus
 from mixminion.directory.parts import Exit
 from mixminion.dirhttp.errors import NoDirectory
@@ -34,6 +34,29 @@ class SendTests(NetworkCase):
             list(dict.fromkeys(type(event) for event in events)),
             [api.Fetching, api.Asked, api.Compared, api.PathChosen, api.Kept, api.Sent],
         )
+        self.assertEqual(await client.waiting(), [])
+
+    async def test_recipients(self):
+        """One message for all of them; the mail shows those that it is to show."""
+        client = self.client()
+        await client.send(
+            ["a@example.org", "b@example.org"],
+            b"x",
+            cc=["c@example.org"],
+            bcc=["d@example.org", "a@example.org"],
+            name="A. Friend",
+            reply_to="me@example.org",
+        )
+        (packet,) = self.network.arrived
+        _, _, (_, recipients, content) = self.network.open(packet)
+        self.assertEqual(recipients, tuple(f"{each}@example.org" for each in "abcd"))
+        self.assertIn(b"To: a@example.org, b@example.org\r\nCc: c@example.org\r\n", content)
+        self.assertIn(b"A. Friend", content)
+        self.assertIn(b"Reply-To: me@example.org\r\n", content)
+        self.assertNotIn(b"d@example.org", content)
+        with self.assertRaises(SeveralPlaces) as caught:
+            await client.send("a@example.org", b"x", bcc=["mbox:bob"])
+        self.assertEqual(caught.exception.fields, {"one": "a@example.org", "other": "mbox:bob"})
         self.assertEqual(await client.waiting(), [])
 
     async def test_path(self):

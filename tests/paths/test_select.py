@@ -21,6 +21,7 @@ from mixminion.paths.errors import (
     ExitTooSmall,
     NoExit,
     NoPath,
+    NotAllowed,
     TwiceInPath,
     UnknownServer,
     UnusableServer,
@@ -101,6 +102,31 @@ class ChooseTests(SyncTestCase):
             self.assertNotEqual(names(pick(network, seed=seed))[-1], "none")
             large = pick(network, exit=ExitRequirement("smtp", 10**6), seed=seed)
             self.assertEqual(names(large)[-1], "big")
+
+    def test_policy(self):
+        """What a sender says of himself goes to exits that let it pass."""
+        asked = frozenset({"allow-from", "allow-reply-to"})
+        open_, half, shut, silent = (
+            Exit(name="smtp", module="smtp", max_message=10**4, policy=policy)
+            for policy in (
+                {"allow-from": True, "allow-reply-to": True},
+                {"allow-from": True, "allow-reply-to": False},
+                {"allow-from": False, "allow-reply-to": False},
+                {},
+            )
+        )
+        closed = [server(f"s{i}", i + 1, exits=(half if i else shut,)) for i in range(5)]
+        requirement = ExitRequirement("smtp", 100, allowing=asked)
+        error = self.assertRaises(NotAllowed, pick, view(closed), exit=requirement)
+        self.assertEqual(error.fields["what"], "From and Reply-To")
+        error = self.assertRaises(UnusableServer, pick, view(closed), "*3,s0", exit=requirement)
+        self.assertIn("does not allow From and allow Reply-To", error.fields["problem"])
+        friends = [server("open", 8, exits=(open_,)), server("silent", 9, exits=(silent,))]
+        network = view([*closed, *friends])
+        last = {names(pick(network, exit=requirement, seed=seed))[-1] for seed in range(40)}
+        self.assertEqual(last, {"open", "silent"})
+        small = ExitRequirement("smtp", 10**5, allowing=asked)
+        self.assertRaises(ExitTooSmall, pick, network, exit=small)
 
     def test_any_last(self):
         """Without something to deliver, any server may come last."""
