@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mixminion.testing.certificates import Authority
 
+MANUAL = Path(__file__).parents[2] / "doc" / "operate" / "postfix-master.cf"
 INSTALL = Path(__file__).parents[2] / ".ci" / "install"
 USERS = ("bob", "alice", "grey", "slow")
 SLOW = 3  #: seconds that it takes to answer for slow@example.test
@@ -112,8 +113,8 @@ class Postfix:
 
     ``port`` offers 8BITMIME, ``seven_bit_port`` does not; ``plain_port`` has no TLS,
     ``tls_port`` begins with it; ``auth_port`` takes mail from those who log in, whom a
-    :class:`~tests.integration.dovecot.Dovecot` knows by the socket ``auth``.  ``ca_file`` is
-    what the certificate for 127.0.0.1 is checked against.
+    :class:`~tests.integration.dovecot.Dovecot` knows by the socket ``auth``; ``manual_port`` is
+    the one of the manual.  ``ca_file`` is what the certificate for 127.0.0.1 is checked against.
     """
 
     def __init__(self) -> None:
@@ -121,9 +122,9 @@ class Postfix:
             raise RuntimeError("a private Postfix needs root")
         subprocess.run(["bash", INSTALL, "postfix"], check=True)
         self.base = Path(tempfile.mkdtemp(prefix="mixminion-postfix-", dir="/tmp"))
-        self.port, self.seven_bit_port, self.plain_port, self.tls_port, self.auth_port = free_ports(
-            5
-        )
+        ports = free_ports(6)
+        self.port, self.seven_bit_port, self.plain_port, self.tls_port, self.auth_port = ports[:5]
+        self.manual_port = ports[5]
         self.ca_file = self.base / "etc" / "ca.pem"
         try:
             self._configure()
@@ -176,6 +177,8 @@ class Postfix:
         (etc / "chain.pem").write_bytes(key + certificate)
         (etc / "main.cf").write_text(MAIN.format(base=self.base, slow=SLOW))
         master = MASTER.format_map({"base": self.base} | vars(self))
+        manual = MANUAL.read_text().replace("mix.example", "mix.test")
+        master += manual.replace(":2526", f":{self.manual_port}")
         (etc / "master.cf").write_text(master)
         (etc / "access").write_text(ACCESS)
         (self.base / "greylist").mkdir()

@@ -14,7 +14,7 @@ from mixminion.interfaces import Message
 from tests.exits import kit
 from tests.integration.postfix import INSTALL
 from tests.integration.test_postfix import BOB, mime_message
-from tests.integration.test_postfix_relay import RelayCase
+from tests.integration.test_postfix_relay import RelayCase, kind
 
 
 class DkimTests(RelayCase):
@@ -25,11 +25,11 @@ class DkimTests(RelayCase):
         self.folder = Path(self.mktemp()).absolute()
         self.folder.mkdir(mode=0o700)
         files = []
-        for kind in ALGORITHMS:
-            path = self.folder / f"{kind}.pem"
+        for name in ALGORITHMS:
+            path = self.folder / f"{name}.pem"
             path.touch(0o600)
-            path.write_bytes(dkim.generate(kind))
-            files.append(KeyFile(f"{kind}1", path))
+            path.write_bytes(dkim.generate(name))
+            files.append(KeyFile(f"{name}1", path))
         self.keys = "dkim-keys = " + ", ".join(map(str, files))
         keys = dkim.load("mix.test", files)
         records = self.folder / "records"
@@ -73,3 +73,18 @@ class DkimTests(RelayCase):
             self.assertEqual(self.verdicts(mail), [("pass", each) for each in algorithms])
         forged = mails[0].replace(b"@mix.test>", b"@mix.text>")
         self.assertEqual(self.verdicts(forged), [("fail", each) for each in algorithms])
+
+    async def test_as_in_the_manual(self) -> None:
+        """The port that the manual describes leaves signatures whole, logs under its own name,
+        and takes no mail from another domain."""
+        content = b"To: Bob <bob@example.test>\nSubject: =?utf-8?q?=C3=A4?= \n\nhello \n"
+        mail = Message("smtp", (BOB,), content, None, "<1@mix.test>", 1_800_000_000)
+        exit = self.made(self.postfix.manual_port, f"tls = no\n{self.keys}")
+        self.assertEqual(await exit.deliver(mail), kit.DELIVERED)
+        [arrived] = await self.arrived(1)
+        algorithms = ("rsa-sha256", "ed25519-sha256")
+        self.assertEqual(self.verdicts(arrived), [("pass", each) for each in algorithms])
+        self.assertIn("postfix-mix/smtpd", self.postfix.log)
+        keys = "tls = no\nfrom = eve@other.test"
+        exit = self.made(self.postfix.manual_port, keys, domain="other.test")
+        self.assertEqual(kind(await exit.deliver(mail)), ("permanent", "smtp-554"))

@@ -40,9 +40,11 @@ def kind(outcome: Outcome) -> tuple[str, str]:
 
 
 class RelayCase(PostfixCase):
-    def made(self, port: int, keys: str, host: str = "127.0.0.1") -> SmtpExit:
+    def made(
+        self, port: int, keys: str, host: str = "127.0.0.1", domain: str = "mix.test"
+    ) -> SmtpExit:
         """An exit configured with *keys* that relays to *port*."""
-        text = f"[Exit smtp]\nmodule = smtp\ndomain = mix.test\nrelay = {host}:{port}\n"
+        text = f"[Exit smtp]\nmodule = smtp\ndomain = {domain}\nrelay = {host}:{port}\n"
         text += f"{keys}\n{kit.NO_LIMITS}\n"
         [exit] = registry.load(kit.config(text), kit.Environment(reactor), kit.MODULES).values()
         assert isinstance(exit, SmtpExit)
