@@ -112,6 +112,7 @@ class MboxExit:
             "module": "mbox",
             "max-message": self._section.max_message,
             "max-recipients": MOST_RECIPIENTS,
+            **self._section.published,
         }
 
     def check(self, recipients: Sequence[str], content: bytes, reply: bool) -> str | None:
@@ -215,7 +216,8 @@ class MboxExit:
     def _mail(self, message: Message, recipient: str, user: User) -> Mail:
         shown = user.address or f"{mbox_users.name_of(recipient)}@{self.domain}"
         sender = str(self._section.sender)
-        return compose_for(message, user.form, sender=sender, recipient=shown)
+        policy = self._section.mail_policy
+        return compose_for(message, user.form, sender=sender, recipient=shown, policy=policy)
 
     # -- the file of users ---------------------------------------------------------------------
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from mixminion.exits.mbox_users import MIME
 from mixminion.interfaces import Message
 from mixminion.mail import compose, handle
-from mixminion.mail.compose import Mail
+from mixminion.mail.compose import STRICT, Mail
+from mixminion.mail.policy import Policy
 from mixminion.util import armor
 
 MESSAGE_KIND = "MIXMINION MESSAGE"
@@ -22,8 +23,10 @@ _ARMORED = (
 )
 
 
-def compose_for(message: Message, form: str, *, sender: str, recipient: str) -> Mail:
-    """*message* as a mail to *recipient* in *form*.
+def compose_for(
+    message: Message, form: str, *, sender: str, recipient: str, policy: Policy
+) -> Mail:
+    """*message* as a mail to *recipient* in *form*.  Of armored text *policy* shows nothing.
 
     :raises mixminion.mail.errors.MailError: it is none, whatever the form.
     """
@@ -39,6 +42,7 @@ def compose_for(message: Message, form: str, *, sender: str, recipient: str) -> 
         )
     content = message.content
     if form != MIME:
+        policy = STRICT
         content = _ARMORED + armor.encode(MESSAGE_KIND, {}, content).encode("ascii")
     return compose.outgoing(
         content,
@@ -46,4 +50,5 @@ def compose_for(message: Message, form: str, *, sender: str, recipient: str) -> 
         recipients=(recipient,),
         message_id=message.message_id,
         date=message.date,
+        policy=policy,
     )

@@ -30,6 +30,7 @@ from mixminion.testing import network
 MODULES: Mapping[str, IExitModule] = {
     "drop": LazyModule("drop", "mixminion.exits.drop"),
     "mbox": LazyModule("mbox", "mixminion.exits.mbox"),
+    "nntp": LazyModule("nntp", "mixminion.exits.nntp"),
     "smtp": LazyModule("smtp", "mixminion.exits.smtp"),
 }
 NO_LIMITS = "\n".join(network.NO_LIMITS)

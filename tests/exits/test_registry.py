@@ -67,7 +67,7 @@ class RegistryTests(SyncTestCase):
         """Unknown modules, names and keys and wrong values: each with its key."""
         for text, key, word in (
             ("[Exit a]\n", "module", "missing"),
-            ("[Exit a]\nmodule = nope\n", "module", "drop, mbox, own, smtp"),
+            ("[Exit a]\nmodule = nope\n", "module", "drop, mbox, nntp, own, smtp"),
             ("[Exit A]\nmodule = drop\n", "[Exit A]", "small letters"),
             ("[Exit a]\nmodule = own\n", "colour", "missing"),
             ("[Exit a]\nmodule = own\ncolour = green\n", "colour", "red or blue"),

@@ -4,4 +4,5 @@ from mixminion.exits.registry import LazyModule
 
 drop = LazyModule("drop", "mixminion.exits.drop")
 mbox = LazyModule("mbox", "mixminion.exits.mbox")
+nntp = LazyModule("nntp", "mixminion.exits.nntp")
 smtp = LazyModule("smtp", "mixminion.exits.smtp")
