@@ -112,6 +112,10 @@ class Message:
     octets for a reply and None otherwise.  ``message_id`` (with angle brackets) and
     ``date`` (Unix seconds) are made once, when the message is stored, so that a second
     hand-over is recognisable.
+
+    The rest is not stored; the server gives it right before each hand-over, when there is one
+    recipient: header ``fields`` of its own (name and value), lines for below the text, and the
+    envelope's sender in the exit's domain.
     """
 
     exit: str
@@ -120,6 +124,9 @@ class Message:
     surb_id: bytes | None
     message_id: str
     date: int
+    fields: tuple[tuple[str, str], ...] = ()
+    footer: str = ""
+    return_path: str | None = None
 
 
 class OutcomeKind(enum.Enum):

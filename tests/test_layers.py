@@ -42,7 +42,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dirhttp": {"config", "directory", "disk", "net", "counters"},
     # 4
     "authority": LOW - {"sphinx", "store", "mmtp"},
-    "exits": {"config", "crypto", "disk", "mail", "payload", "store", "queues", "net", "counters"},
+    "exits": {
+        *("config", "crypto", "counters", "dirhttp", "disk", "mail", "net"),
+        *("payload", "queues", "store"),
+    },
     # 5
     "mix": LOW,
     "client": LOW - {"store", "queues"},

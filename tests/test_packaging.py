@@ -11,6 +11,7 @@ from mixminion.app import authority_configuration
 from mixminion.app.configuration import read
 from mixminion.authority.config import SECTIONS as AUTHORITY_SECTIONS
 from mixminion.config.schema import info
+from mixminion.exits.abuse import AbuseSection
 from mixminion.exits.section import ExitSection, FragmentsSection
 from mixminion.mix.config import SECTIONS
 from mixminion.testing.cases import SyncTestCase
@@ -69,7 +70,7 @@ class OperatorFilesTests(SyncTestCase):
         text = path.read_text("utf-8")
         sample = read(text, path)
         whole = read(re.sub(r"^#(?=\[|[a-z-]+ =)", "", text, flags=re.M), path)
-        for section in (*SECTIONS, FragmentsSection):
+        for section in (*SECTIONS, AbuseSection, FragmentsSection):
             self.assertEqual(sample[section], whole[section])
             for key in info(section).options:
                 self.assertRegex(text, rf"(?m)^#*{key} =", key)

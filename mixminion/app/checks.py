@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from twisted.internet.endpoints import serverFromString
+
 from mixminion.app.init import ServerKeys
 from mixminion.app.keystore import key_store
 from mixminion.config import Config, ConfigErrors, Problem
 from mixminion.disk import private
 from mixminion.errors import EX_CONFIG, MixminionError, OperatorError
-from mixminion.exits import desk, rules
+from mixminion.exits import desk, rules, templates
 from mixminion.exits.abuse import AbuseSection
 from mixminion.exits.section import ExitSection, to_mail
 from mixminion.mix.config import DirectorySection, IncomingSection, ServerSection
@@ -54,10 +56,19 @@ def _exits(config: Config) -> Iterator[Problem]:
     if mail and config[ServerSection].contact is None:
         expected = f"expected how to reach you: there is no exit without ([Exit {mail[0]}])"
         yield config.problem(ServerSection, "contact", expected)
-    try:
-        rules.read(config[AbuseSection].rules)
-    except ConfigErrors as errors:
-        yield from errors.problems
+    abuse = config[AbuseSection]
+    for read in (lambda: rules.read(abuse.rules), lambda: templates.read(abuse.templates)):
+        try:
+            read()
+        except ConfigErrors as errors:
+            yield from errors.problems
+    for key, where in (("opt-out-listen", abuse.opt_out_listen),):
+        if where is not None:
+            try:
+                serverFromString(None, where)
+            except Exception as error:  # it raises what its plugins do
+                expected = f"expected an endpoint that can be used ({error})"
+                yield config.problem(AbuseSection, key, expected)
 
 
 def files(config: Config) -> list[MixminionError]:

@@ -14,9 +14,10 @@ from mixminion.config import Config
 from mixminion.errors import UserError
 from mixminion.exits import deliverability, dkim, records
 from mixminion.exits.abuse import AbuseSection
-from mixminion.exits.deliverability import Finding, Names
+from mixminion.exits.deliverability import Finding, Names, State
 from mixminion.exits.records import Exit, wanted
 from mixminion.exits.section import ExitSection, to_mail
+from mixminion.exits.smtp_section import MX
 from mixminion.mix.config import IncomingSection
 from mixminion.util.hostport import HostPort
 
@@ -51,6 +52,7 @@ def described(config: Config, names: Sequence[str], addresses: Sequence[str]) ->
             records.host_name(getattr(section, "hello", None) or host_name(config), section.domain),
             tuple(dict.fromkeys(sources)),
             tuple(dkim.load(section.domain, getattr(section, "dkim_keys", ()))),
+            direct=getattr(section, "transport", None) == MX,
         )
         for name, section in sections.items()
         if name in names or not names
@@ -73,6 +75,9 @@ async def look(
     for exit in exits:
         async for finding in deliverability.look(exit, names, config[AbuseSection].block_lists):
             found.append((exit.name, finding))
+        if exit.direct and not servers:
+            said = "Mail leaves without a relay: name a mail server elsewhere with --port-25."
+            found.append((exit.name, Finding("port 25", State.WARNING, said)))
     for server in servers:
         endpoint = HostnameEndpoint(reactor, server.host, server.port, timeout=CONNECT)
         found.append((None, await deliverability.port_25(str(server), endpoint, reactor)))

@@ -16,6 +16,7 @@ from mixminion.exits.delivery import Delivery
 from mixminion.exits.desk import Desk
 from mixminion.exits.section import ExitSection, FragmentsSection, to_mail
 from mixminion.interfaces import IExit, Message, Random
+from mixminion.mix.config import ServerSection
 
 TEST_SUBJECT = "A test of a Mixminion exit"
 TEST_TEXT = (
@@ -42,8 +43,15 @@ class Exits:
         self._reactor = reactor
         self._random = random
         self._counters = counters
-        mail = any(map(to_mail, config.named(ExitSection).values()))
-        self.desk = Desk(config.home, config[AbuseSection], reactor, random, counters, mail=mail)
+        self.desk = Desk(
+            config.home,
+            config[AbuseSection],
+            reactor,
+            random,
+            counters,
+            domains={each.domain for each in config.named(ExitSection).values() if to_mail(each)},
+            contact=config[ServerSection].contact or "",
+        )
         self._exits = exits(config, reactor, random, self.desk.guard)
         self._delivery: Delivery | None = None
 
@@ -90,7 +98,9 @@ class Exits:
 
     def _reload(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         self.reload()
-        return {"reloaded": [str(path) for path in self._config[AbuseSection].rules]}
+        abuse = self._config[AbuseSection]
+        read = (*abuse.rules, *([] if abuse.templates is None else [abuse.templates]))
+        return {"reloaded": [str(path) for path in read]}
 
     async def _pause(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         paused = given.get("paused") is True

@@ -15,7 +15,7 @@ from mixminion.cli.running import ask_server
 @server_option
 @json_option
 def command(path: Path, as_json: bool) -> None:
-    """Have the running server read again the files that say who gets no mail.
+    """Have the running server read again the files that say who gets no mail, and its texts.
 
     When something is wrong with one of them nothing changes.  Everything else is read when the
     server starts.

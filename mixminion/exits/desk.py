@@ -6,13 +6,20 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mixminion.counters import Counters
+from twisted.internet.interfaces import IProtocolFactory
+
+from mixminion.counters import Counters, Name
+from mixminion.dirhttp.site import QuietSite
 from mixminion.disk.database import ThreadExecutor
 from mixminion.errors import UserError
-from mixminion.exits import blocking
+from mixminion.exits import blocking, templates
 from mixminion.exits.abuse import AbuseSection
 from mixminion.exits.blocking import Blocking, Origin
 from mixminion.exits.guard import Guard
+from mixminion.exits.marks import Marks
+from mixminion.exits.page import LONGEST_BODY, MOST_CONNECTIONS, OptOutPage
+from mixminion.exits.ports import Port
+from mixminion.exits.tokens import Tokens
 from mixminion.interfaces import IExit, Random
 from mixminion.util.times import to_text
 
@@ -42,32 +49,61 @@ class Desk:
         random: Random,
         counters: Counters,
         *,
-        mail: bool,
+        domains: Collection[str],
+        contact: str,
     ) -> None:
-        """*mail*: whether there is an exit to mail; without one there is no secret."""
+        """*domains* are those of the exits to mail; without one there is no secret.  *contact* is
+        what people are told."""
         self._reactor = reactor
         self._counters = counters
-        self._mail = mail
+        self._mail = bool(domains)
+        self._section = section
         path = home / SECRET
-        key = blocking.secret(path, random) if mail else random.octets(blocking.SECRET)
+        key = blocking.secret(path, random) if domains else random.octets(blocking.SECRET)
         self.blocking = Blocking(home / LIST, key, section.rules, reactor)
+        self._templates = templates.read(section.templates)
+        tokens = Tokens(key)
+        self._marks = Marks(
+            tokens, lambda: self._templates, reactor, contact, section.opt_out_url, mail=False
+        )
+        self._ports: list[Port] = []
+        if domains and section.opt_out_listen is not None:
+            told = {"domain": " and ".join(sorted(domains)), "contact": contact}
+            page = OptOutPage(tokens, lambda: self._templates, told, self._opt_out_by_link)
+            site = QuietSite(page, reactor, longest_upload=LONGEST_BODY)
+            self._listen("the page for opting out", section.opt_out_listen, site, MOST_CONNECTIONS)
 
     def guard(self, exit: IExit) -> IExit:
         """*exit*, guarded when it is one to mail."""
-        return exit if exit.domain is None else Guard(exit, self.blocking, self._counters)
+        if exit.domain is None:
+            return exit
+        return Guard(exit, self.blocking, self._marks, self._counters)
 
     def start(self) -> None:
         """Be ready for changes; after the fork."""
         self.blocking.open(ThreadExecutor(self._reactor))
+        for port in self._ports:
+            _ = port.start()
 
     async def stop(self) -> None:
-        """Returns when every change is on the disk."""
+        """Returns when every port is closed and every change is on the disk."""
+        for port in self._ports:
+            await port.stop()
         await self.blocking.close()
 
     def reload(self) -> None:
         """Read files again; raises :class:`~mixminion.config.ConfigErrors`, and then what held
         before goes on to hold."""
+        read = templates.read(self._section.templates)
         self.blocking.reload()
+        self._templates = read
+
+    async def _opt_out_by_link(self, entry: bytes) -> None:
+        if await self.blocking.add(entry, Origin.LINK):
+            self._counters.add(Name.OPTED_OUT)
+
+    def _listen(self, what: str, where: str, factory: IProtocolFactory, most: int) -> None:
+        self._ports.append(Port(self._reactor, what, where, factory, most))
 
     # -- for status and commands ---------------------------------------------------------------
 
@@ -86,6 +122,9 @@ class Desk:
                     f"The exit {name} is paused and its messages wait: let it go on with "
                     f"`mixminion server exit resume {name}`."
                 )
+        for port in self._ports:
+            if not port.open:
+                yield f"{port.what.capitalize()} cannot listen at {port.where}: see the log."
 
     def listing(self, name: str | None) -> Mapping[str, Any]:
         """The list, or what is known of *name*, an address or ``@`` and a domain."""

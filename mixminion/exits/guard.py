@@ -1,7 +1,9 @@
-"""What stands between the queue and every exit to mail: who must not get it does not."""
+"""What stands between the queue and every exit to mail: who must not get it does not, and who gets
+it can say that he wants no more."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,10 +11,14 @@ from typing import Any
 from zope.interface import implementer
 
 from mixminion.counters import Counters, Name
-from mixminion.exits.blocking import Blocking
+from mixminion.exits import answers
+from mixminion.exits.answers import FINAL
+from mixminion.exits.blocking import Blocking, NobodyThere
+from mixminion.exits.marks import Marks
 from mixminion.interfaces import IExit, Message, Outcome, OutcomeKind
 
 BLOCKED = "blocked"
+REMEMBERED = 1000
 
 _BLOCKED = Outcome(OutcomeKind.PERMANENT, BLOCKED)
 
@@ -20,15 +26,18 @@ _BLOCKED = Outcome(OutcomeKind.PERMANENT, BLOCKED)
 @implementer(IExit)
 class Guard:
     """The exit *inner*, without recipients who are blocked: neither what arrives for them is
-    taken, nor what was queued for them handed over."""
+    taken, nor what was queued for them handed over.  With *marks* each of several recipients gets
+    a mail of his own."""
 
-    def __init__(self, inner: IExit, blocking: Blocking, counters: Counters) -> None:
+    def __init__(self, inner: IExit, blocking: Blocking, marks: Marks, counters: Counters) -> None:
         self.inner = inner
         self.name: str = inner.name
         self.policy = inner.policy
         self.domain: str | None = inner.domain
         self._blocking = blocking
+        self._marks = marks
         self._counters = counters
+        self._done: OrderedDict[str, Mapping[str, Outcome]] = OrderedDict()
 
     def describe(self) -> Mapping[str, Any]:
         """See :class:`IExit`."""
@@ -52,16 +61,51 @@ class Guard:
         await self.inner.stop()
 
     async def deliver(self, message: Message) -> Outcome:
-        """See :class:`IExit`.  Each recipient is looked up right before he would get it."""
+        """See :class:`IExit`.  Each recipient is looked up right before he would get it.
+
+        Recipients that are done with are not tried again with the others; this is kept in memory
+        only.
+        """
+        if not self._marks:
+            return await self._deliver_together(message)
+        outcomes = dict(self._done.pop(message.message_id, {}))
+        for name in message.recipients:
+            if name in outcomes:
+                continue
+            outcomes[name] = await self._deliver_one(message, name)
+            if outcomes[name].kind is OutcomeKind.UNREACHABLE:
+                break  # the others would wait as long for the same word
+        outcome = answers.together(outcomes)
+        if outcome.kind not in FINAL:
+            final = {name: each for name, each in outcomes.items() if each.kind in FINAL}
+            self._remember(message, final)
+        return outcome
+
+    async def _deliver_together(self, message: Message) -> Outcome:
         left = [name for name in message.recipients if not self._blocking.refuse(name)]
         gone = len(message.recipients) - len(left)
-        if not gone:
-            return await self._hand_over(message)
-        self._counters.add(Name.BLOCKED, gone)
-        if not left:
+        if gone:
+            self._counters.add(Name.BLOCKED, gone)
+            message = replace(message, recipients=tuple(left))
+        return await self._hand_over(message) if left else _BLOCKED
+
+    async def _deliver_one(self, message: Message, name: str) -> Outcome:
+        if self._blocking.refuse(name):
+            self._counters.add(Name.BLOCKED)
             return _BLOCKED
-        return await self._hand_over(replace(message, recipients=tuple(left)))
+        alone = replace(message, recipients=(name,))
+        try:
+            entry = self._blocking.hashed(name)
+        except NobodyThere:  # a local name, which has no address to say that for
+            return await self._hand_over(alone)
+        return await self._hand_over(self._marks.mark(alone, entry, self.domain or ""))
 
     async def _hand_over(self, message: Message) -> Outcome:
         outcome: Outcome = await self.inner.deliver(message)
         return outcome
+
+    def _remember(self, message: Message, outcomes: Mapping[str, Outcome]) -> None:
+        if outcomes:
+            self._done[message.message_id] = outcomes
+            if len(self._done) > REMEMBERED:
+                self._done.popitem(last=False)

@@ -238,7 +238,7 @@ def _prepared(message: Message, address: str, mail: Mail) -> Prepared:
         message.surb_id,
         message.message_id,
         message.date,
-        mail,
+        mail=mail,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mixminion.interfaces import Message
 from mixminion.mail.compose import Mail
@@ -12,4 +12,4 @@ from mixminion.mail.compose import Mail
 class Prepared(Message):
     """A message that the exit for mail hands over as *mail*, and not as what is in it."""
 
-    mail: Mail
+    mail: Mail = field(kw_only=True)

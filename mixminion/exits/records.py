@@ -24,6 +24,7 @@ class Exit:
     host: str  #: the name that its mail server says in EHLO
     addresses: tuple[IPAddress, ...]  #: from which mail leaves
     keys: tuple[Key, ...]  #: for DKIM
+    direct: bool = False  #: whether mail leaves without a relay
 
 
 @dataclass(frozen=True, slots=True)

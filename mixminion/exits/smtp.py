@@ -27,6 +27,8 @@ from mixminion.mail import address, compose
 from mixminion.mail import dkim as mail_dkim
 from mixminion.mail.dkim import Signer
 from mixminion.mail.errors import MailError
+from mixminion.mail.fields import Field
+from mixminion.mail.footer import below
 
 __all__ = ["Section", "SmtpExit", "make"]
 
@@ -122,7 +124,7 @@ class SmtpExit:
         answered: Mapping[str, Outcome] = {}
         try:
             if share.recipients:
-                sender = str(self._section.sender.address)
+                sender = message.return_path or str(self._section.sender.address)
                 envelope = Envelope(sender, share.recipients, mail, self._seal)
                 answered = await self._way.send(envelope)
         finally:
@@ -137,6 +139,7 @@ class SmtpExit:
         if isinstance(message, Prepared):
             return message.mail
         sender = str(self._section.sender)
+        extra = [Field(*each) for each in message.fields]
         if message.surb_id is not None:
             return compose.reply(
                 message.content,
@@ -145,14 +148,17 @@ class SmtpExit:
                 recipient=message.recipients[0],
                 message_id=message.message_id,
                 date=message.date,
+                extra=extra,
             )
+        policy = self._section.mail_policy
         return compose.outgoing(
             message.content,
             sender=sender,
             recipients=message.recipients,
             message_id=message.message_id,
             date=message.date,
-            policy=self._section.mail_policy,
+            policy=replace(policy, footer=below(policy.footer, message.footer)),
+            extra=extra,
         )
 
     def _remember(self, message: Message, outcomes: Mapping[str, Outcome]) -> None:

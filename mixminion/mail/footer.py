@@ -31,6 +31,11 @@ def is_footer(text: str) -> bool:
     return bool(text.strip()) and short and len(lines) <= MOST_LINES
 
 
+def below(*texts: str) -> str:
+    """One footer from several texts, of which any may be empty."""
+    return "\n".join(filter(None, texts))
+
+
 def add(
     header: Sequence[Field], body: bytes, text: str, boundary: str
 ) -> tuple[list[Field], bytes]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from twisted.internet.threads import deferToThread
 
 from mixminion.benchmarks.parts import view_of
 from mixminion.testing.cases import AsyncTestCase
-from mixminion.testing.commands import NetworkError, mixminion, wait_until
+from mixminion.testing.commands import NetworkError, free_port, mixminion, wait_until
 from mixminion.testing.network import LocalNetwork
 from tests.app import kit
 
@@ -152,3 +154,47 @@ class OperatorTests(ExitCase):
             await self.server("exit", "test", free)
         with self.assertRaisesRegex(NetworkError, "no exit nobody"):
             await self.server("exit", "test", free, "--exit", "nobody")
+
+
+class OptOutTests(ExitCase):
+    def more(self) -> str:
+        self.port = free_port(["127.0.0.1"])
+        return (
+            "\n[Abuse]\nrules = rules\nopt-out-url = https://mix.example.test/no-more\n"
+            f"opt-out-listen = tcp:{self.port}:interface=127.0.0.1\n"
+        )
+
+    def press(self, link: str) -> int:
+        """Press the button behind the link, as a mail program does."""
+        path = link.removeprefix("https://mix.example.test")
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request("POST", path, "List-Unsubscribe=One-Click")
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    async def test_link(self) -> None:
+        """The link in a mail, in its header and below its text, brings nothing more to whom it
+        came: neither what is queued, nor what comes after a restart."""
+        await self.send("bob@x.test")
+        await self.counted("delivered", 1)
+        [path] = self.network.mails()
+        text = path.read_text().replace("\n ", " ")
+        self.assertIn("List-Unsubscribe-Post: List-Unsubscribe=One-Click\n", text)
+        [link] = re.findall(r"List-Unsubscribe: <(.*)>\n", text)
+        self.assertIn(f"\n{link}\n", text)
+        await self.server("exit", "pause", "smtp")
+        await self.send("bob@x.test", "eve@x.test")
+        await self.counted("released", 3)
+        self.assertEqual(await deferToThread(self.press, link), 200)
+        await self.server("exit", "resume")
+        await self.counted("delivered", 2)
+        await self.counted("blocked", 1)
+        await deferToThread(self.mix.stop)
+        await deferToThread(self.mix.start)
+        await self.send("Bob+new@x.test")
+        await self.counted("blocked", 1)
+        self.assertEqual(self.arrived, ["bob@x.test", "eve@x.test"])
+        log = (self.mix.home / "log" / "mixminion.log").read_text()
+        for part in (link[-50:], "bob", "eve@"):
+            self.assertNotIn(part, log)

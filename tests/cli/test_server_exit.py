@@ -85,7 +85,11 @@ class DnsTests(AsyncTestCase):
             self.assertEqual((done.returncode, done.stdout), (64, ""), done.stderr)
 
     async def test_port_25(self) -> None:
-        """A mail server that is not there."""
+        """A mail server that is not there; an exit without a relay wants to know of one."""
+        direct = EXIT.replace("domain =", "transport = mx\ndomain =")
+        (self.home / "mixminiond.conf").write_text(CONFIG + direct)
+        done = await self.exit("check", "--resolver", self.resolver)
+        self.assertIn("warning  port 25: Mail leaves without a relay", done.stdout)
         address = f"127.0.0.1:{free_port(['127.0.0.1'])}"
         done = await self.exit("check", "--resolver", self.resolver, "--port-25", address)
         self.assertIn(f"wrong    port 25 of {address}: It cannot be reached", done.stdout)

@@ -9,28 +9,42 @@ from zope.interface.verify import verifyObject
 
 from mixminion.counters import Counters, Name
 from mixminion.disk.database import InlineExecutor
+from mixminion.exits import templates
 from mixminion.exits.blocking import Blocking, Origin
 from mixminion.exits.guard import Guard
+from mixminion.exits.marks import Marks
+from mixminion.exits.tokens import Tokens
 from mixminion.interfaces import IExit, Message, Outcome, OutcomeKind
+from mixminion.mail import address
 from mixminion.testing.cases import SyncTestCase
 from mixminion.testing.clock import HeapClock
 from tests.exits import kit
 
+TEMPORARY = Outcome(OutcomeKind.TEMPORARY, "smtp-450")
+REFUSED = Outcome(OutcomeKind.PERMANENT, "smtp-550")
 BLOCKED = Outcome(OutcomeKind.PERMANENT, "blocked")
 
 
 class GuardCase(SyncTestCase):
     """A guarded exit with a mind of its own."""
 
+    url: str | None = None
+    mail = False
+
     def setUp(self) -> None:
         folder = Path(self.mktemp()).absolute()
         folder.mkdir(mode=0o700)
-        self.blocking = Blocking(folder / "list", bytes(32), [], HeapClock(1_800_000_000.0))
+        clock = HeapClock(1_800_000_000.0)
+        self.blocking = Blocking(folder / "list", bytes(32), [], clock)
         self.blocking.open(InlineExecutor())
         self.addCleanup(lambda: ensureDeferred(self.blocking.close()))
         self.exit = kit.ScriptedExit()
         self.counters = Counters()
-        self.guard = Guard(self.exit, self.blocking, self.counters)
+        tokens = Tokens(bytes(32))
+        self.marks = Marks(
+            tokens, lambda: templates.read(None), clock, "me@x.test", self.url, self.mail
+        )
+        self.guard = Guard(self.exit, self.blocking, self.marks, self.counters)
 
     def block(self, name: str) -> None:
         entry = self.blocking.hashed(name)
@@ -79,3 +93,61 @@ class GuardTests(GuardCase):
         """Other names than addresses pass."""
         self.assertEqual(self.deliver("alt.test"), kit.DELIVERED)
         self.assertEqual(self.reached, ["alt.test"])
+
+
+class MarkTests(GuardCase):
+    url = "https://mix.test/no-more"
+    mail = True
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.exit.domain = "mix.test"
+        self.guard = Guard(self.exit, self.blocking, self.marks, self.counters)
+
+    def test_fields(self) -> None:
+        """Each of several recipients gets a mail of his own, with his own link; the same when it is
+        handed over again."""
+        self.deliver("bob@x.test", "eve@x.test")
+        self.deliver("bob@x.test")
+        self.assertEqual(self.reached, ["bob@x.test", "eve@x.test", "bob@x.test"])
+        first, second, again = self.exit.seen
+        self.assertEqual(first, again)
+        tokens = self.marks.tokens
+        for message in (first, second):
+            fields = dict(message.fields)
+            self.assertEqual(list(fields), ["List-Unsubscribe", "List-Unsubscribe-Post"])
+            self.assertEqual(fields["List-Unsubscribe-Post"], "List-Unsubscribe=One-Click")
+            link, mail = fields["List-Unsubscribe"].split(", ")
+            token = link.removeprefix(f"<{self.url}/").removesuffix(">")
+            self.assertEqual(mail, f"<mailto:opt-out@mix.test?subject={token}>")
+            entry = self.blocking.hashed(message.recipients[0])
+            self.assertEqual(tokens.from_link(token), entry)
+            self.assertIn(f"{self.url}/{token}", message.footer.splitlines())
+            local_part = str(address.parse(message.return_path or "").local_part)
+            now = self.marks.clock.seconds()
+            self.assertEqual(tokens.from_bounce(local_part.partition("+")[2], now), entry)
+        self.assertNotEqual(first.fields, second.fields)
+
+    def test_several(self) -> None:
+        """Who is done with is not tried again; one outcome stands for all."""
+        ends = {"a@x.test": kit.DELIVERED, "b@x.test": TEMPORARY, "c@x.test": REFUSED}
+        self.exit.act = lambda message: ends[message.recipients[0]]
+        self.block("d@x.test")
+        names = (*ends, "d@x.test")
+        self.assertEqual(self.deliver(*names), TEMPORARY)
+        ends["b@x.test"] = kit.DELIVERED
+        self.assertEqual(self.deliver(*names), Outcome(OutcomeKind.DELIVERED, "in-part"))
+        self.assertEqual(self.reached, ["a@x.test", "b@x.test", "c@x.test", "b@x.test"])
+
+    def test_away(self) -> None:
+        """A far side that is away is not asked once for each."""
+        away = Outcome(OutcomeKind.UNREACHABLE, "refused")
+        self.exit.act = lambda message: away
+        self.assertEqual(self.deliver("a@x.test", "b@x.test"), away)
+        self.assertEqual(self.reached, ["a@x.test"])
+
+    def test_no_addresses(self) -> None:
+        """A local name has no link."""
+        self.deliver("bob")
+        [message] = self.exit.seen
+        self.assertEqual((message.fields, message.footer, message.return_path), ((), "", None))

@@ -296,6 +296,22 @@ class AnswerTests(SmtpCase):
         self.assertEqual(self.sink.received.pop().recipients, ("b@x.test",))
         self.assertEqual(exit._known, {})
 
+    async def test_marked(self) -> None:
+        """What the server adds for one recipient: fields, in their place, lines below, and whom
+        the envelope is from."""
+        exit = self.exit("footer = From mix.test.")
+        fields = (("List-Unsubscribe", "<https://m.test/x>"), ("List-Unsubscribe-Post", "y"))
+        sender = "bounce+1@mix.test"
+        marked = replace(message(), fields=fields, footer="No more: link", return_path=sender)
+        self.assertEqual(kind(await exit.deliver(marked)), ("delivered", "smtp-250"))
+        [mail] = self.sink.received
+        self.assertEqual(mail.sender, sender)
+        self.assertEqual([(name, mail.header(name)) for name, _ in fields], list(fields))
+        self.assertTrue(mail.body.endswith(b"From mix.test.\r\nNo more: link\r\n"), mail.body)
+        reply = message(b"sealed", surb_id=bytes(16))
+        await exit.deliver(replace(reply, fields=fields, footer="x", return_path=sender))
+        self.assertEqual(self.sink.received[1].header("List-Unsubscribe"), "<https://m.test/x>")
+
     async def test_nobody_is_left(self) -> None:
         """Who is not done with is none of the recipients any more: nothing is sent again."""
         exit = self.exit()
