@@ -14,6 +14,7 @@ from mixminion.mail.data import LONGEST_LINE, canonical
 from mixminion.mail.errors import BadField, NotAMessage
 
 MOST_FIELDS = 200
+MOST_HEADER = 131_072
 _FOLD_AT = 76
 _NAME = re.compile(r"[!-9;-~]{1,76}")
 
@@ -83,17 +84,19 @@ def join(fields: Iterable[Field], body: bytes) -> bytes:
 
 
 def _fields(head: bytes) -> list[Raw]:
-    unfolded: list[bytes] = []
+    if len(head) > MOST_HEADER:
+        raise NotAMessage(why=f"its header has more than {MOST_HEADER} octets")
+    unfolded: list[list[bytes]] = []
     for line in head.split(b"\r\n"):
         if not line.startswith((b" ", b"\t")):
-            unfolded.append(line)
+            unfolded.append([line])
         elif not unfolded:
             raise NotAMessage(why="its first line is not a header field")
         elif line.strip(b" \t"):
-            unfolded[-1] += line
+            unfolded[-1].append(line)
     if len(unfolded) > MOST_FIELDS:
         raise NotAMessage(why=f"it has more than {MOST_FIELDS} header fields")
-    return [_field(line) for line in unfolded]
+    return [_field(b"".join(lines)) for lines in unfolded]
 
 
 def _field(line: bytes) -> Raw:

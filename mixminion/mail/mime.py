@@ -160,7 +160,7 @@ class _Walk:
         if octets.startswith(b"\r\n", start, stop):
             head_end, body = start, start + 2
         else:
-            at = octets.find(b"\r\n\r\n", start, stop)
+            at = octets.find(b"\r\n\r\n", start, min(stop, start + fields.MOST_HEADER + 4))
             if at < 0:
                 return self.part(None, (start, start, start, stop), default, depth)
             head_end, body = at + 2, at + 4

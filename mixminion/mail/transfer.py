@@ -21,7 +21,9 @@ from mixminion.mail.fields import Field
 
 _ENCODING = "content-transfer-encoding"
 _QUOTED_LINE = 76
-_UNSAFE = re.compile(rb"[^\t -<>-~]|[ \t]\Z")
+_BLOCK = 65_536
+_UNSAFE = re.compile(rb"[^\r\n\t -<>-~]|[ \t](?=\r\n|\Z)|\r(?!\n)|(?<!\r)\n")
+_PLAIN = bytes((*b"\t\r\n", *range(0x20, 0x7F)))
 _BLANKS = b" \t\r\n"
 
 
@@ -51,12 +53,11 @@ def fit(
 
 
 def plainest(octets: bytes) -> tuple[str, bytes]:
-    """Quoted-printable, or base64 where that is shorter by more than a fifth, for canonical
-    *octets*; and them in it."""
-    quoted, in_base64 = quoted_printable(octets), _base64(octets)
-    if len(in_base64) * 5 < len(quoted) * 4:
-        return "base64", in_base64
-    return "quoted-printable", quoted
+    """*octets* in quoted-printable, or in base64 if more than a third of them are not printable
+    ASCII; and which it is."""
+    strange = len(octets.translate(None, _PLAIN))
+    encoding = "base64" if strange * 3 > len(octets) else "quoted-printable"
+    return encoding, encode(octets, encoding)
 
 
 def quoted_printable(octets: bytes) -> bytes:
@@ -64,7 +65,15 @@ def quoted_printable(octets: bytes) -> bytes:
 
     The standard library's encoder makes lines of 77 now and then, one too many.
     """
-    return b"\r\n".join(map(_quoted, octets.split(b"\r\n")))
+    made: list[bytes] = []
+    at = 0
+    while at < len(octets):  # a block of whole lines at a time: a list of all lines is large
+        end = octets.find(b"\r\n", at + _BLOCK)
+        end = len(octets) if end < 0 else end + 2
+        quoted = _UNSAFE.sub(lambda match: b"=%02X" % ord(match[0]), octets[at:end])
+        made.append(b"\r\n".join(map(_broken, quoted.split(b"\r\n"))))
+        at = end
+    return b"".join(made)
 
 
 def decode(octets: bytes, encoding: str) -> bytes | None:
@@ -150,10 +159,9 @@ class _Fitting:
             self._changes.append((start, stop, octets))
 
 
-def _quoted(line: bytes) -> bytes:
-    """One line in quoted-printable.  No line that a soft break begins may look like the
-    delimiter of a multipart."""
-    quoted = _UNSAFE.sub(lambda match: b"=%02X" % ord(match[0]), line)
+def _broken(quoted: bytes) -> bytes:
+    """A line of quoted-printable with soft breaks where it is too long.  None of the lines that
+    these begin may look like the delimiter of a multipart."""
     pieces, at, before = [], 0, b""
     while len(before) + len(quoted) - at > _QUOTED_LINE:
         stop = at + _QUOTED_LINE - 1 - len(before)

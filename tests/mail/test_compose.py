@@ -131,7 +131,7 @@ class OutgoingTests(SyncTestCase):
 
     def test_unlabelled(self) -> None:
         """Re-encoding an unlabelled 8-bit body says MIME-Version and the encoding."""
-        octets = outgoing(b"\n\xff\xfe").seven_bit().octets()
+        octets = outgoing(b"\nabcd\xff\xfe").seven_bit().octets()
         self.assertIn(b"MIME-Version: 1.0\r\nContent-Transfer-Encoding: quoted-printable", octets)
 
 

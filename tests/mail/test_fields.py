@@ -36,6 +36,14 @@ class SplitTests(SyncTestCase):
             with self.subTest(content=content), self.assertRaises(NotAMessage):
                 fields.split(content)
 
+    def test_large_header(self) -> None:
+        """A header has its limit, and what is folded into many lines takes no longer for it."""
+        lines = fields.MOST_HEADER // 4 - 3
+        [only], _ = fields.split(b"A: b" + b"\r\n b" * lines + b"\r\n\r\n")
+        self.assertEqual(len(only.value), 1 + 2 * lines)
+        with self.assertRaises(NotAMessage):
+            fields.split(b"A: b" + b"\r\n b" * (lines + 9) + b"\r\n\r\n")
+
     def test_bad_values(self) -> None:
         """NUL, other controls and raw 8-bit octets in a value are refused."""
         for value in (b"a\0b", b"a\x1bb", b"\xc3\xa4", b"a\x7fb", b"a\x0bb"):
