@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import enum
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -13,7 +14,9 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 
+from mixminion.exits.mta_sts import Policies
 from mixminion.exits.mx_names import Names, NoAnswer, NoMail
+from mixminion.exits.mx_route import Routes, Terms
 from mixminion.exits.smtp_relay import Relay
 from mixminion.exits.smtp_session import LOOP, Envelope, Manner, Unreachable
 from mixminion.exits.smtp_tls import TlsMaker
@@ -21,35 +24,26 @@ from mixminion.interfaces import Outcome, OutcomeKind, Random
 from mixminion.mail.errors import MailError
 from mixminion.queues import Backoff
 
-MOST_TRIED = 5
-"""Addresses of one domain that one attempt goes through."""
-
 MOST_RELAYS = 200
 MOST_DOWN = 10_000
-CONFIRMED_FOR = 3600.0
-"""Seconds after which the name of our IPv6 address is looked up again."""
 
 DOWN = Backoff(300.0, 2.0, 4 * 3600.0)
 """How long a domain is left alone whose servers were all away."""
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """How to reach the world.  *source* and *source6* are addresses of ours; without the
-    latter IPv6 is not used.  *internal* lets mail go to addresses that are not public."""
+class Level(enum.Enum):
+    """How a server is spoken to."""
 
-    port: int
-    connect_timeout: float
-    sessions: int  #: for one domain at once
-    source: str | None = None
-    source6: str | None = None
-    internal: bool = False
+    PLAIN = enum.auto()
+    TRIED = enum.auto()  #: TLS when it is offered, by any certificate, if at all
+    CHECKED = enum.auto()
 
 
 class Mx:
     """A way out with sessions to one server after another.
 
-    *tls* makes the client's side of TLS for a host; *manner* says the rest.  Nothing of one
+    *tls* makes the client's side of TLS for a host.  *checked*, which looks at certificates, does
+    where *manner* requires it, and for a domain that has a policy.  Nothing of one
     domain waits for another: what cannot leave now is put off at once, and a domain whose
     servers are away is left alone for a while.
     """
@@ -62,17 +56,20 @@ class Mx:
         terms: Terms,
         manner: Manner,
         tls: TlsMaker,
+        checked: TlsMaker,
+        policies: Policies | None,
     ) -> None:
         self._reactor = reactor
         self._random = random
-        self._names = names
+        self._routes = Routes(reactor, names, terms, manner.hello)
+        self._policies = policies
         self._terms = terms
         self._manner = replace(manner, refuse_loop=True)
         self._tls = tls
-        self._relays: OrderedDict[tuple[str, str, bool], Relay] = OrderedDict()
+        self._checked = checked
+        self._relays: OrderedDict[tuple[str, str, Level], Relay] = OrderedDict()
         self._busy: Counter[str] = Counter()
         self._down: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        self._confirmed: tuple[float, bool] | None = None
         self._stopping = False
 
     async def send(self, envelope: Envelope) -> Mapping[str, Outcome]:
@@ -120,11 +117,13 @@ class Mx:
         failures, until = self._down.get(domain, (0, 0.0))
         if self._reactor.seconds() < until:
             return _all(envelope, OutcomeKind.TEMPORARY, "left-alone")
-        reason = "no-host"
         try:
-            for host, address in await self._route(domain):
+            policy = None if self._policies is None else await self._policies.of(domain)
+            checked = self._manner.required or policy is not None
+            reason = "no-host" if policy is None else "mta-sts"
+            for host, address in await self._routes.to(domain, policy):
                 try:
-                    answers = await self._to_host(host, address, envelope)
+                    answers = await self._to_host(host, address, envelope, checked=checked)
                 except Unreachable as error:
                     reason = error.reason
                     if reason == LOOP:
@@ -146,71 +145,38 @@ class Mx:
             self._down.popitem(last=False)
         return _all(envelope, OutcomeKind.TEMPORARY, reason)
 
-    async def _route(self, domain: str) -> list[tuple[str, str]]:
-        """The hosts and addresses to try, in order.
-
-        :raises NoMail: there are none for good, also because we are the best of them
-            ourselves (``loop``) or none is in public (``not-public``).
-        """
-        hosts = await self._names.hosts(domain)
-        ours = [preference for preference, name in hosts if name == self._manner.hello.lower()]
-        before = [name for preference, name in hosts if not ours or preference < min(ours)]
-        if not before:
-            raise NoMail(LOOP)
-        found: list[tuple[str, str]] = []
-        hidden = False
-        for host in before:
-            for address in await self._addresses(host):
-                if self._terms.internal or ip_address(address).is_global:
-                    found.append((host, address))
-                else:
-                    hidden = True
-            if len(found) >= MOST_TRIED:
-                break
-        if hidden and not found:
-            raise NoMail("not-public")
-        return found[:MOST_TRIED]
-
-    async def _addresses(self, host: str) -> list[str]:
-        """IPv4 first; but IPv6 first from an address of ours that has a name."""
-        four = await self._names.addresses(host, six=False)
-        source6 = self._terms.source6
-        if source6 is None:
-            return four
-        six = await self._names.addresses(host, six=True)
-        return [*six, *four] if await self._is_confirmed(source6) else [*four, *six]
-
-    async def _is_confirmed(self, source6: str) -> bool:
-        now = self._reactor.seconds()
-        if self._confirmed is None or self._confirmed[0] + CONFIRMED_FOR < now:
-            self._confirmed = now, await self._names.confirmed(source6)
-        return self._confirmed[1]
-
     # -- one host ------------------------------------------------------------------------------
 
-    async def _to_host(self, host: str, address: str, envelope: Envelope) -> Mapping[str, Outcome]:
+    async def _to_host(
+        self, host: str, address: str, envelope: Envelope, *, checked: bool
+    ) -> Mapping[str, Outcome]:
         """Opportunistic TLS that fails is no TLS: somebody in the middle could have it so."""
+        level = Level.CHECKED if checked else Level.TRIED
         try:
-            answers = await self._relay(host, address, secure=True).send(envelope)
+            answers = await self._relay(host, address, level).send(envelope)
         except Unreachable as error:
-            if error.reason != "tls-failed" or self._manner.required:
+            if error.reason != "tls-failed" or checked:
                 raise
-            answers = await self._relay(host, address, secure=False).send(envelope)
+            answers = await self._relay(host, address, Level.PLAIN).send(envelope)
         return {name: _not_whole(outcome) for name, outcome in answers.items()}
 
-    def _relay(self, host: str, address: str, *, secure: bool) -> Relay:
-        key = (host, address, secure)
+    def _relay(self, host: str, address: str, level: Level) -> Relay:
+        key = (host, address, level)
         relay = self._relays.get(key)
         if relay is None:
             for other in [each for each, relay in self._relays.items() if relay.unused]:
                 if len(self._relays) < MOST_RELAYS:
                     break
                 del self._relays[other]
-            manner = replace(self._manner, tls=self._tls(host) if secure else None)
-            relay = Relay(self._reactor, self._endpoint(address), manner)
+            relay = Relay(self._reactor, self._endpoint(address), self._leveled(host, level))
             self._relays[key] = relay
         self._relays.move_to_end(key)
         return relay
+
+    def _leveled(self, host: str, level: Level) -> Manner:
+        if level is Level.CHECKED:
+            return replace(self._manner, tls=self._checked(host), required=True)
+        return replace(self._manner, tls=self._tls(host) if level is Level.TRIED else None)
 
     def _endpoint(self, address: str) -> IStreamClientEndpoint:
         six = ip_address(address).version == 6

@@ -80,6 +80,10 @@ class Names:
             :MOST_ADDRESSES
         ]
 
+    async def texts(self, name: str) -> list[bytes]:
+        """The texts of *name*, each put together; raises :class:`NoAnswer`."""
+        return [b"".join(each.data) for each in await self._ask(name, dns.TXT) or ()]
+
     async def confirmed(self, address: str) -> bool:
         """Whether the name of an IPv6 *address* leads back to it; raises :class:`NoAnswer`."""
         pointers = await self._ask(IPv6Address(address).reverse_pointer, dns.PTR)

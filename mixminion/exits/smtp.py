@@ -15,13 +15,19 @@ from zope.interface import implementer
 from mixminion.exits import answers, dkim, mx_names, smtp_auth, smtp_tls
 from mixminion.exits.answers import FINAL, Way
 from mixminion.exits.limits import Limits, OverLimit
-from mixminion.exits.mx import Mx, Terms
+from mixminion.exits.mta_sts import Policies
+from mixminion.exits.mta_sts_cache import DiskCache
+from mixminion.exits.mta_sts_fetch import HttpsFetch
+from mixminion.exits.mx import Mx
 from mixminion.exits.mx_names import Names
+from mixminion.exits.mx_route import Terms
 from mixminion.exits.prepared import Prepared
 from mixminion.exits.smtp_program import Sendmail
 from mixminion.exits.smtp_relay import Relay
 from mixminion.exits.smtp_section import MX, SENDMAIL, Section
 from mixminion.exits.smtp_session import Envelope, Manner, Timeouts, Unreachable
+from mixminion.exits.smtp_tls import TlsMaker
+from mixminion.exits.threads import Threads
 from mixminion.interfaces import ExitEnvironment, IExit, Message, Outcome, OutcomeKind
 from mixminion.mail import address, compose
 from mixminion.mail import dkim as mail_dkim
@@ -197,13 +203,23 @@ def _mx(section: Section, environment: ExitEnvironment) -> Mx:
         source6=section.source6,
         internal=section.internal_addresses,
     )
+    reactor = environment.reactor
+    names = Names(lambda: mx_names.resolver(reactor, servers))
+    checked: TlsMaker = lambda host: smtp_tls.client(smtp_tls.REQUIRED, host, section.ca_file)  # noqa: E731
+    policies = None
+    if section.mta_sts:
+        fetch = HttpsFetch(reactor, names, checked, internal=section.internal_addresses)
+        cache = DiskCache(section.mta_sts_file, Threads(reactor))
+        policies = Policies(reactor, names, fetch, cache)
     return Mx(
-        environment.reactor,
+        reactor,
         environment.random,
-        Names(lambda: mx_names.resolver(environment.reactor, servers)),
+        names,
         terms,
         _manner(section, environment),
         lambda host: smtp_tls.client(section.tls, host, section.ca_file),
+        checked,
+        policies,
     )
 
 

@@ -80,6 +80,18 @@ class Section(LimitedSection):
         default=4,
         doc="With transport = mx: sessions for one domain at once.",
     )
+    mta_sts: bool = option(
+        values.boolean,
+        default="yes",
+        doc="""With transport = mx: whether the policies of domains are asked for and kept
+        (MTA-STS, RFC 8461): which hosts take their mail, with certificates that are checked.""",
+    )
+    mta_sts_file: Path = option(
+        values.path,
+        default="mta-sts.json",
+        doc="""Where these policies are kept.  It names domains that mail went to and that have a
+        policy.""",
+    )
     mx_port: int = option(
         values.integer(1, 65535), default=25, doc="With transport = mx: the port; for tests."
     )

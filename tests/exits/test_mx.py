@@ -177,7 +177,7 @@ class RouteTests(MxCase):
         async def route(keys: str) -> list[str]:
             way = self.exit(f"tls = no\ninternal-addresses = yes\n{keys}")._way
             assert isinstance(way, Mx)
-            return [address for _, address in await way._route("example.test")]
+            return [address for _, address in await way._routes.to("example.test", None)]
 
         self.assertEqual(await route(""), ["192.0.2.1"])
         source = "source6 = 2001:db8::1"
@@ -198,7 +198,7 @@ class RouteTests(MxCase):
             self.zone.records[host] = [a(f"127.0.1.{n + 1}"), a(f"127.0.2.{n + 1}")]
         way = self.exit()._way
         assert isinstance(way, Mx)
-        self.assertEqual(len(await way._route("example.test")), 6 - 1)
+        self.assertEqual(len(await way._routes.to("example.test", None)), 6 - 1)
         self.assertEqual(kind(await self.exit().deliver(message()))[0], "temporary")
 
 

@@ -55,3 +55,7 @@ def a(address: str) -> dns.Record_A:
 
 def aaaa(address: str) -> dns.Record_AAAA:
     return dns.Record_AAAA(address)
+
+
+def txt(*texts: str) -> dns.Record_TXT:
+    return dns.Record_TXT(*(text.encode() for text in texts))

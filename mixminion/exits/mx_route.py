@@ -1,0 +1,84 @@
+"""Which hosts and addresses mail for a domain may go to, in the order to try them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from mixminion.exits.mta_sts import Policy
+from mixminion.exits.mx_names import Names, NoMail
+from mixminion.exits.smtp_session import LOOP
+from mixminion.interfaces import Clock
+
+MOST_TRIED = 5
+"""Addresses of one domain that one attempt goes through."""
+
+CONFIRMED_FOR = 3600.0
+"""Seconds after which the name of our IPv6 address is looked up again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How to reach the world.  *source* and *source6* are addresses of ours; without the
+    latter IPv6 is not used.  *internal* lets mail go to addresses that are not public."""
+
+    port: int
+    connect_timeout: float
+    sessions: int  #: for one domain at once
+    source: str | None = None
+    source6: str | None = None
+    internal: bool = False
+
+
+class Routes:
+    """Routes from a server whose name is *hello*."""
+
+    def __init__(self, clock: Clock, names: Names, terms: Terms, hello: str) -> None:
+        self._clock = clock
+        self._names = names
+        self._terms = terms
+        self._hello = hello.lower()
+        self._confirmed: tuple[float, bool] | None = None
+
+    async def to(self, domain: str, policy: Policy | None) -> list[tuple[str, str]]:
+        """Hosts with their addresses, as far as *policy* allows them; none for now.
+
+        :raises NoMail: there are none for good, also because we are the best of them
+            ourselves (``loop``) or none is in public (``not-public``).
+        :raises mixminion.exits.mx_names.NoAnswer: for now.
+        """
+        hosts = await self._names.hosts(domain)
+        ours = [preference for preference, name in hosts if name == self._hello]
+        before = [name for preference, name in hosts if not ours or preference < min(ours)]
+        if not before:
+            raise NoMail(LOOP)
+        found: list[tuple[str, str]] = []
+        hidden = False
+        for host in before:
+            if policy is not None and not policy.takes(host):
+                continue
+            for address in await self._addresses(host):
+                if self._terms.internal or ip_address(address).is_global:
+                    found.append((host, address))
+                else:
+                    hidden = True
+            if len(found) >= MOST_TRIED:
+                break
+        if hidden and not found:
+            raise NoMail("not-public")
+        return found[:MOST_TRIED]
+
+    async def _addresses(self, host: str) -> list[str]:
+        """IPv4 first; but IPv6 first from an address of ours that has a name."""
+        four = await self._names.addresses(host, six=False)
+        source6 = self._terms.source6
+        if source6 is None:
+            return four
+        six = await self._names.addresses(host, six=True)
+        return [*six, *four] if await self._is_confirmed(source6) else [*four, *six]
+
+    async def _is_confirmed(self, source6: str) -> bool:
+        now = self._clock.seconds()
+        if self._confirmed is None or self._confirmed[0] + CONFIRMED_FOR < now:
+            self._confirmed = now, await self._names.confirmed(source6)
+        return self._confirmed[1]
