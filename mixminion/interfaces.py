@@ -237,6 +237,9 @@ class IDelivery(Interface):
     def waiting() -> Mapping[str, int]:
         """Queue lengths by exit name."""
 
+    def tallies() -> Mapping[str, Mapping[str, int]]:
+        """How attempts ended, by exit name and then by kind and reason."""
+
     def incomplete() -> int:
         """Messages of which fragments are missing."""
 

@@ -13,6 +13,7 @@ from mixminion.exits import record
 from mixminion.exits.assembly import Assembly, PartStore
 from mixminion.exits.lane import Held, Lane, Records
 from mixminion.exits.section import FragmentsSection
+from mixminion.exits.tally import Tally
 from mixminion.exits.wholes import OneAtATime, Wholes
 from mixminion.exits.words import word
 from mixminion.interfaces import (
@@ -72,13 +73,15 @@ class Delivery:
             self._message_id,
             self._offer_whole,
         )
+        self._tallies: dict[str, Tally] = {}
         self._lanes: dict[bytes, Lane] = {}
         self._whole_lanes: dict[str, Lane] = {}
         for name, exit in exits.items():
-            lane = Lane(exit, self._records, clock, random, counters)
+            tally = self._tallies[name] = Tally()
+            lane = Lane(exit, self._records, clock, random, counters, tally)
             self._lanes[DESTINATION + name.encode()] = lane
             self._whole_lanes[name] = Lane(
-                OneAtATime(exit, lane), Wholes(self._assembly, exit), clock, random, counters
+                OneAtATime(exit, lane), Wholes(self._assembly, exit), clock, random, counters, tally
             )
 
     # -- before the pool -------------------------------------------------------------------
@@ -182,14 +185,18 @@ class Delivery:
             for lane in self._lanes.values()
         }
 
+    def tallies(self) -> Mapping[str, Mapping[str, int]]:
+        """See :class:`IDelivery`."""
+        return {name: tally.snapshot() for name, tally in self._tallies.items()}
+
     def incomplete(self) -> int:
         """See :class:`IDelivery`."""
         return len(self._assembly)
 
     async def start(self) -> None:
         """See :class:`IDelivery`."""
-        for lane in (*self._lanes.values(), *self._whole_lanes.values()):
-            await lane.start()
+        for lanes in (self._lanes.values(), self._whole_lanes.values()):
+            await DeferredList([ensureDeferred(lane.start()) for lane in lanes])
 
     async def stop(self) -> None:
         """See :class:`IDelivery`."""

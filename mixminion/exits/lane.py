@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from mixminion.counters import Counters, Name
 from mixminion.exits import record
+from mixminion.exits.tally import Tally
 from mixminion.exits.words import word
 from mixminion.interfaces import (
     Clock,
@@ -36,6 +37,9 @@ LONGEST_ATTEMPT = 3600.0
 
 LONGEST_STOP = 30.0
 """Seconds that an exit has for stopping."""
+
+WRONG = (Exception, SystemExit, KeyboardInterrupt)
+"""What other people's code may raise; it ends an attempt and not a server."""
 
 CRASH = Outcome(OutcomeKind.TEMPORARY, "exit-fault")
 
@@ -74,13 +78,20 @@ class Lane:
     """One exit's messages, by the ids of their records."""
 
     def __init__(
-        self, exit: IExit, held: Held, clock: Clock, random: Random, counters: Counters
+        self,
+        exit: IExit,
+        held: Held,
+        clock: Clock,
+        random: Random,
+        counters: Counters,
+        tally: Tally,
     ) -> None:
         self.name: str = exit.name
         self._exit = exit
         self._held = held
         self._clock = clock
         self._counters = counters
+        self._tally = tally
         self._concurrency = exit.policy.concurrency
         backoff = Backoff(exit.policy.retry_first, 2.0, exit.policy.retry_longest)
         self._queue = DestinationQueue(clock, backoff, exit.policy.expiry, random)
@@ -115,7 +126,7 @@ class Lane:
         """Start the exit.  One that fails is tried again later; its messages wait."""
         try:
             await self._within(LONGEST_STOP, self._exit.start)
-        except Exception as error:
+        except WRONG as error:
             self._crashed("could not be started", error)
             if not self._stopping:
                 self._wake(SWEEP, lambda: ensureDeferred(self.start()))
@@ -129,7 +140,7 @@ class Lane:
         self._unwake()
         try:
             await self._within(LONGEST_STOP, self._exit.stop)
-        except Exception as error:
+        except WRONG as error:
             self._crashed("could not be stopped", error)
         for attempt in list(self._attempts):
             attempt.cancel()
@@ -182,7 +193,7 @@ class Lane:
         outcome: Outcome | None
         try:
             outcome = await self._hand_over(record_id)
-        except Exception as error:
+        except WRONG as error:
             if not self._stopping:
                 self._crashed("failed", error)
             outcome = CRASH
@@ -192,12 +203,11 @@ class Lane:
         if self._stopping and outcome.kind in (OutcomeKind.TEMPORARY, OutcomeKind.UNREACHABLE):
             self._queue.put_back([record_id])
             return
+        reason = word(outcome.reason)
         log.info(
-            "{exit}: {kind} ({reason})",
-            exit=self.name,
-            kind=outcome.kind.value,
-            reason=word(outcome.reason),
+            "{exit}: {kind} ({reason})", exit=self.name, kind=outcome.kind.value, reason=reason
         )
+        self._tally.add(outcome.kind, reason)
         if outcome.kind is OutcomeKind.TEMPORARY:
             self._counters.add(Name.RETRIED)
             self._queue.retry(record_id)
@@ -219,7 +229,10 @@ class Lane:
         message = await self._held.load(record_id)
         if not isinstance(message, Message):
             return message
-        return await self._within(LONGEST_ATTEMPT, lambda: self._exit.deliver(message))
+        outcome = await self._within(LONGEST_ATTEMPT, lambda: self._exit.deliver(message))
+        if not (isinstance(outcome, Outcome) and isinstance(outcome.kind, OutcomeKind)):
+            raise TypeError  # other people's code, and not everybody runs a type checker
+        return outcome
 
     def _sweep(self) -> None:
         try:
@@ -231,10 +244,20 @@ class Lane:
             self._work()
 
     def _within(self, seconds: float, call: Callable[[], Awaitable[T]]) -> Deferred[T]:
+        """What *call* gives, or a failure in time, whether it lets itself be cancelled or not."""
+
         async def run() -> T:
             return await call()
 
-        return ensureDeferred(run()).addTimeout(seconds, self._clock)
+        running = ensureDeferred(run())
+        result: Deferred[T] = Deferred(lambda _: running.cancel())
+
+        def end(outcome: T | Failure) -> None:
+            if not result.called:
+                result.callback(outcome)
+
+        _ = running.addBoth(end)
+        return result.addTimeout(seconds, self._clock)
 
     def _wake(self, seconds: float, call: Callable[[], object]) -> None:
         self._timer = self._clock.callLater(seconds, call)
@@ -244,7 +267,7 @@ class Lane:
             self._timer.cancel()
         self._timer = None
 
-    def _crashed(self, what: str, error: Exception) -> None:
+    def _crashed(self, what: str, error: BaseException) -> None:
         """Log a defect of an exit: where it is, never what the exception says."""
         log.error(
             "The exit {exit} {what}: {report}",

@@ -330,6 +330,7 @@ class MixServer:
                 "exits": dict(self.delivery.waiting()),
                 "incomplete": self.delivery.incomplete(),
             },
+            "hand-overs": {name: dict(found) for name, found in self.delivery.tallies().items()},
             "links": {
                 "in": len(self.sessions.sessions),
                 "out": len(negotiated),
