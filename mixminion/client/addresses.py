@@ -9,10 +9,9 @@ behind the colon is for that exit to read.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from mixminion.client.errors import BadAddress, SeveralPlaces
+from mixminion.client.errors import BadAddress
 from mixminion.mail import address as mail_address
 from mixminion.mail import errors as mail_errors
 
@@ -68,20 +67,6 @@ def parse(text: str) -> Address:
         if exit_name == MAIL_EXIT:
             raise BadAddress(address=text, why=error.fields["why"]) from None
     return Address(exit_name, (rest,), mail=False)
-
-
-def parse_all(texts: Sequence[str]) -> Address:
-    """Read one or more addresses as the one place that a message goes to.
-
-    :raises BadAddress: one of them is wrong.
-    :raises SeveralPlaces: they do not go to one exit, or only one of them names a server.
-    """
-    first, *others = found = [parse(text) for text in texts]
-    for text, other in zip(texts[1:], others, strict=True):
-        if (other.exit, other.mail, other.server) != (first.exit, first.mail, first.server):
-            raise SeveralPlaces(one=texts[0], other=text)
-    recipients = dict.fromkeys(each for address in found for each in address.recipients)
-    return replace(first, recipients=tuple(recipients))
 
 
 def _user(text: str, rest: str) -> Address:

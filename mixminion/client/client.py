@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from mixminion.client import addresses, comparison, compose, configuration, report
+from mixminion.client import comparison, compose, configuration, recipients, report
 from mixminion.client.comparison import Comparison
 from mixminion.client.configuration import ClientSection, DirectorySection, PathsSection
 from mixminion.client.database import Database, Executor, ThreadExecutor
@@ -132,14 +132,15 @@ class Client:
         :raises MixminionError: nothing was sent or kept.
         """
         shown_to = [address] if isinstance(address, str) else list(address)
-        to = addresses.parse_all([*shown_to, *cc, *bcc])
+        everybody = recipients.gather(shown_to, cc, bcc)
+        to = everybody.address
         shown = compose.Shown(name, reply_to)
         if whole:
             composed = compose.from_message(to, content, shown=shown)
-        elif to.mail and (len(shown_to) > 1 or cc or bcc):
-            composed = compose.from_text(to, content, subject, shown=shown, to=shown_to, cc=cc)
         else:
-            composed = compose.from_text(to, content, subject, shown=shown)
+            composed = compose.from_text(
+                to, content, subject, shown=shown, to=everybody.to, cc=everybody.cc
+            )
         path = self._default_path if path is None else path
         if path:
             language.parse(path)

@@ -42,13 +42,6 @@ class BadSubject(UserError):
     sentence = "The subject has a line break or a control character in it; write it on one line."
 
 
-class SeveralPlaces(UserError):
-    """Recipients that no one exit serves."""
-
-    code = "several-places"
-    sentence = "{one} and {other} are served by different exits; send them a message each."
-
-
 class BadName(UserError):
     """A name that cannot stand beside an address."""
 

@@ -4,7 +4,7 @@ from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 
 from mixminion import api
 from mixminion.client import entries
-from mixminion.client.errors import MessageTooLarge, SeveralPlaces
+from mixminion.client.errors import BadAddress, MessageTooLarge
 from mixminion.directory.consensus import Consensus
 from mixminion.directory.parts import Exit
 from mixminion.dirhttp.errors import NoDirectory
@@ -54,9 +54,8 @@ class SendTests(NetworkCase):
         self.assertIn(b"A. Friend", content)
         self.assertIn(b"Reply-To: me@example.org\r\n", content)
         self.assertNotIn(b"d@example.org", content)
-        with self.assertRaises(SeveralPlaces) as caught:
+        with self.assertRaises(BadAddress):
             await client.send("a@example.org", b"x", bcc=["mbox:bob"])
-        self.assertEqual(caught.exception.fields, {"one": "a@example.org", "other": "mbox:bob"})
         self.assertEqual(await client.waiting(), [])
 
     async def test_path(self):
