@@ -14,7 +14,7 @@ from mixminion.testing.certificates import Authority
 
 MANUAL = Path(__file__).parents[2] / "doc" / "operate" / "postfix-master.cf"
 INSTALL = Path(__file__).parents[2] / ".ci" / "install"
-USERS = ("bob", "alice", "grey", "slow")
+USERS = ("bob", "alice", "grey", "slow", "full")
 SLOW = 3  #: seconds that it takes to answer for slow@example.test
 ACCESS = """\
 full@example.test 452 4.2.2 Mailbox full

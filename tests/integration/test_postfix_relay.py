@@ -89,6 +89,7 @@ class RelayTests(RelayCase):
         outcome = await exit.deliver(message(*(f"{name}@example.test" for name in names)))
         self.assertEqual(kind(outcome), ("delivered", "in-part"))
         await self.arrived(1)
+        await self.arrived(1, "full")
 
     async def test_greylisting(self) -> None:
         """What is put off is tried again after the pause, by itself, and arrives once."""
