@@ -12,6 +12,7 @@ from mixminion.counters import Counters, Name
 from mixminion.exits import record
 from mixminion.exits.assembly import Assembly, PartStore
 from mixminion.exits.lane import Held, Lane, Records
+from mixminion.exits.mailboxes import Mailboxes
 from mixminion.exits.section import FragmentsSection
 from mixminion.exits.wholes import OneAtATime, Wholes
 from mixminion.exits.words import word
@@ -20,6 +21,8 @@ from mixminion.interfaces import (
     Clock,
     IDelivery,
     IExit,
+    IHoldingExit,
+    IMailboxes,
     Message,
     Random,
 )
@@ -72,6 +75,9 @@ class Delivery:
             self._message_id,
             self._offer_whole,
         )
+        holding = {name: exit for name, exit in exits.items() if IHoldingExit.providedBy(exit)}
+        self._mailboxes = Mailboxes(holding, store, clock, counters)
+        self.mailboxes: IMailboxes | None = self._mailboxes if holding else None
         self._lanes: dict[bytes, Lane] = {}
         self._whole_lanes: dict[str, Lane] = {}
         for name, exit in exits.items():
@@ -143,7 +149,7 @@ class Delivery:
 
     async def recall(self, entries: Sequence[tuple[int, bytes, float]]) -> set[int]:
         """See :class:`IDelivery`."""
-        return await self._assembly.recall(entries)
+        return self._mailboxes.recall(entries) | await self._assembly.recall(entries)
 
     def offer(self, record_id: int, destination: bytes, due: float) -> None:
         """See :class:`IDelivery`.  A message for an exit that is not configured any more stays
@@ -188,6 +194,7 @@ class Delivery:
 
     async def start(self) -> None:
         """See :class:`IDelivery`."""
+        self._mailboxes.start()
         for lane in (*self._lanes.values(), *self._whole_lanes.values()):
             await lane.start()
 
@@ -196,3 +203,4 @@ class Delivery:
         self._assembly.stop()
         lanes = (*self._lanes.values(), *self._whole_lanes.values())
         await DeferredList([ensureDeferred(lane.stop()) for lane in lanes])
+        await self._mailboxes.stop()
