@@ -21,6 +21,7 @@ Everything that can go wrong is a :class:`MixminionError` with a ``code`` and ``
 from mixminion.client.client import Client, Config, Consensus, Server, View, load_config
 from mixminion.client.database import InlineExecutor
 from mixminion.client.errors import MessageTooLarge, NotHandedOver
+from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Visit
 from mixminion.client.outbox import Unbuilt, Waiting
 from mixminion.client.progress import (
     Asked,
@@ -42,6 +43,7 @@ from mixminion.client.sender import Flushed
 from mixminion.errors import MixminionError, render
 
 __all__ = [
+    "FRAMES",
     "Asked",
     "Client",
     "Compared",
@@ -49,6 +51,7 @@ __all__ = [
     "Consensus",
     "DirectoryReport",
     "Event",
+    "Fetched",
     "Fetching",
     "Finding",
     "Flushed",
@@ -58,6 +61,7 @@ __all__ = [
     "InlineExecutor",
     "Kept",
     "LeftOut",
+    "Mailbox",
     "MessageTooLarge",
     "MixminionError",
     "NotHandedOver",
@@ -68,6 +72,7 @@ __all__ = [
     "SignedTwice",
     "Unbuilt",
     "View",
+    "Visit",
     "Waiting",
     "Warned",
     "load_config",

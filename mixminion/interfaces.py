@@ -8,7 +8,7 @@ Interface methods that may take time return ``Awaitable``: an implementation may
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -192,6 +192,36 @@ class IExit(Interface):
         """One attempt.  What fails or raises is a temporary failure of this message."""
 
 
+class IHoldingExit(IExit):
+    """An exit that hands nothing over: what comes for a capability (a raw Ed25519 public key, 32
+    octets) stays in the server's store until whoever has the private key has fetched it.
+
+    To deliver is to have the server keep the message.  The exit knows which item, by the id of its
+    record, is whose.
+    """
+
+    def keep_with(keep: Callable[[Message], Awaitable[int]]) -> None:
+        """How to have a message kept: fires with its item once that is on disk.  Called before
+        :meth:`IExit.start`."""
+
+    def hold_again(item: int, message: Message) -> bool:
+        """Take note of what was held before a restart, whatever the limits are; False for what is
+        held for nobody, or is held twice, and is to be deleted."""
+
+    def held(capability: bytes) -> Sequence[tuple[int, int]]:
+        """What is held for it, oldest first: when each left the pool, in Unix seconds, and the
+        item."""
+
+    def let_go(item: int) -> None:
+        """Forget an item that is deleted."""
+
+    def expire(now: float) -> Sequence[int]:
+        """Forget the items that have been held too long; they are to be deleted."""
+
+    def __len__() -> int:
+        """How many are held."""
+
+
 class IExitModule(IPlugin):
     """A plugin that makes exits (in ``twisted.plugins``); discovered is not enabled: the
     configuration's ``[Exit NAME]`` sections name the modules that run."""
@@ -214,8 +244,23 @@ class Accepted:
     record: bytes
 
 
+class IMailboxes(Interface):
+    """What is held for owners of capabilities, as the protocol sees it by which they fetch it."""
+
+    def waiting(capability: bytes) -> Sequence[int]:
+        """The items held for it, oldest first."""
+
+    def read(capability: bytes, item: int) -> Awaitable[Message | None]:
+        """One of them; None when it is not held for that capability, which takes as long."""
+
+    def taken(capability: bytes, item: int) -> None:
+        """Its owner has it safe: delete it.  Nothing happens for what is not held for him."""
+
+
 class IDelivery(Interface):
     """The exits of a server, as the mix sees them (exits.delivery implements it)."""
+
+    mailboxes = Attribute("An :class:`IMailboxes`; None without an exit that holds.")
 
     def accept(payload: bytes, due: float) -> Accepted | str:
         """A forward packet's opened body (after its zero tag).  Message-ID and Date are made

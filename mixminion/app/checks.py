@@ -12,7 +12,7 @@ from mixminion.app.keystore import key_store
 from mixminion.config import Config, ConfigErrors, Problem
 from mixminion.disk import private
 from mixminion.errors import EX_CONFIG, MixminionError, OperatorError
-from mixminion.exits import desk, rules, templates
+from mixminion.exits import desk, mailbox, rules, templates
 from mixminion.exits.abuse import AbuseSection
 from mixminion.exits.section import ExitSection, to_mail
 from mixminion.mix.config import DirectorySection, IncomingSection, ServerSection
@@ -47,7 +47,7 @@ def settings(config: Config) -> list[Problem]:
             for address in incoming.addresses
             for why in _unreachable(address)
         ]
-    return [*problems, *_exits(config)]
+    return [*problems, *_exits(config), *_mailboxes(config)]
 
 
 def _exits(config: Config) -> Iterator[Problem]:
@@ -69,6 +69,17 @@ def _exits(config: Config) -> Iterator[Problem]:
             except Exception as error:  # it raises what its plugins do
                 expected = f"expected an endpoint that can be used ({error})"
                 yield config.problem(AbuseSection, key, expected)
+
+
+def _mailboxes(config: Config) -> Iterator[Problem]:
+    """What mailboxes hold is part of the store, where packets need room too."""
+    most = config[ServerSection].store_limit // 2
+    for name, section in config.named(ExitSection).items():
+        if isinstance(section, mailbox.Section):
+            most -= section.total_limit
+            if most < 0:
+                expected = "expected at most half of store-limit, for all mailbox exits together"
+                yield config.problem(type(section), "total-limit", expected, name=name)
 
 
 def files(config: Config) -> list[MixminionError]:

@@ -28,6 +28,7 @@ COMMANDS = {
     "join": "Join a network: say whom to believe, and fetch the directory.",
     "send": "Send a message anonymously.",
     "queue": "Show, send or delete messages that were not sent yet.",
+    "mailbox": "Get messages without an address: make a mailbox, and fetch from it.",
     "list-servers": "List the servers of the network.",
     "update": "Fetch the newest directory.",
     "directory": "Look at the directory: who signed it, and what changed.",

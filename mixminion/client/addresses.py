@@ -2,8 +2,9 @@
 
 ``user@dom`` goes to the exit named ``smtp``; ``drop`` is thrown away by the exit ``drop``;
 ``mbox:name@server`` is a user of that server, ``mbox:name`` of whichever server has one;
-``news:group,group`` are newsgroups (RFC 5536); ``exit:text`` names the exit, and what stands
-behind the colon is for that exit to read.
+``mailbox:CAPABILITY@server`` is a mailbox (doc/spec/mailbox.rst); ``news:group,group`` are
+newsgroups (RFC 5536); ``exit:text`` names the exit, and what stands behind the colon is for that
+exit to read.
 """
 
 from __future__ import annotations
@@ -14,17 +15,22 @@ from dataclasses import dataclass
 from mixminion.client.errors import BadAddress
 from mixminion.mail import address as mail_address
 from mixminion.mail import errors as mail_errors
+from mixminion.payload import capability
+from mixminion.payload.errors import BadCapability
 
 MAIL_EXIT = "smtp"
 DROP_EXIT = "drop"
 MBOX_EXIT = "mbox"
 NEWS_EXIT = "news"
+MAILBOX_EXIT = "mailbox"
 
 _EXIT = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
 _USER = re.compile(
     r"([A-Za-z0-9][A-Za-z0-9_.-]{0,63})(?:@([A-Za-z][A-Za-z0-9_-]{0,19}))?", re.ASCII
 )
 _GROUP = re.compile(r"[A-Za-z0-9+_-]+(\.[A-Za-z0-9+_-]+)*", re.ASCII)
+_SERVER = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,19}", re.ASCII)
+_CAPABILITY = "behind mailbox: stand the 43 characters that its owner gave out, @ and the server"
 _LONGEST_TEXT = 1024
 
 
@@ -61,6 +67,8 @@ def parse(text: str) -> Address:
         return _user(text, rest)
     elif exit_name == NEWS_EXIT:
         return _groups(text, rest)
+    elif exit_name == MAILBOX_EXIT:
+        return _mailbox(text, rest)
     try:
         return Address(exit_name, (str(mail_address.parse(rest)),), mail=True)
     except mail_errors.BadAddress as error:
@@ -75,6 +83,17 @@ def _user(text: str, rest: str) -> Address:
         why = "a local user is a name of letters, digits, -, _ and ., then perhaps @ and a server"
         raise BadAddress(address=text, why=why)
     return Address(MBOX_EXIT, (found[1],), mail=True, server=found[2])
+
+
+def _mailbox(text: str, rest: str) -> Address:
+    key, _, server = rest.rpartition("@")
+    try:
+        capability.parse(key)
+    except BadCapability as error:
+        raise BadAddress(address=text, why=_CAPABILITY) from error
+    if not _SERVER.fullmatch(server):
+        raise BadAddress(address=text, why=_CAPABILITY)
+    return Address(MAILBOX_EXIT, (key,), mail=False, server=server)
 
 
 def _groups(text: str, rest: str) -> Address:

@@ -16,6 +16,7 @@ from mixminion.client.configuration import ClientSection, DirectorySection, Path
 from mixminion.client.database import Database, Executor, ThreadExecutor
 from mixminion.client.directory import Directory
 from mixminion.client.keeping import Keeping
+from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Mailboxes, Visit
 from mixminion.client.outbox import Outbox, Unbuilt, Waiting
 from mixminion.client.packets import Letter
 from mixminion.client.progress import LeftOut, Progress, Sent, silent
@@ -96,6 +97,7 @@ class Client:
             random=random,
         )
         self._keeping = Keeping(self._directory, self._schedule, reactor, random)
+        self._mailboxes = Mailboxes(self._database, reactor, random, connect)
         self._sender = Sender(
             self._directory, self._outbox, reactor, random, connect, executor, self._default_path
         )
@@ -122,11 +124,12 @@ class Client:
         may be lost; with *large* also in more than the network's messages are meant to take.  With
         *copies* even a small message goes so many times, and more, and is delivered once.
 
-        *address* is ``user@example.org``, ``mbox:user@server``, ``news:group``, ``drop`` or
-        ``exit:text``, or several for one exit; *cc* and *bcc* are more of them, shown and not shown
-        in a mail's header.  *content* is plain text in UTF-8 or, with *whole*, a message of RFC
-        5322, whose own To and Cc are what is shown.  *name* and *reply_to* tell the recipients of
-        the sender, by an exit whose policy allows it.  *path* is in path language.
+        *address* is ``user@example.org``, ``mbox:user@server``, ``mailbox:CAPABILITY@server``,
+        ``news:group``, ``drop`` or ``exit:text``, or several for one exit; *cc* and *bcc* are more
+        of them, shown and not shown in a mail's header.  *content* is plain text in UTF-8 or, with
+        *whole*, a message of RFC 5322, whose own To and Cc are what is shown.  *name* and
+        *reply_to* tell the recipients of the sender, by an exit whose policy allows it.  *path* is
+        in path language.
 
         :raises NotHandedOver: it was not sent, but is kept; see :meth:`flush`.
         :raises MixminionError: nothing was sent or kept.
@@ -176,6 +179,31 @@ class Client:
     async def expired(self) -> list[Waiting]:
         """Those of the kept packets that no server takes any more."""
         return await self._sender.expired()
+
+    async def create_mailbox(
+        self, server: str | None = None, *, progress: Progress = silent
+    ) -> Mailbox:
+        """Make a mailbox at the server of that nickname, or at a random one: a key of ours, of
+        which nobody is told."""
+        return await self._mailboxes.create(await self.view(progress=progress), server)
+
+    async def mailboxes(self) -> list[Mailbox]:
+        """Every mailbox of ours."""
+        return await self._mailboxes.all()
+
+    async def visit_mailbox(
+        self, number: int, frames: int = FRAMES, *, progress: Progress = silent
+    ) -> Visit:
+        """Fetch what is held for a mailbox, in so many frames; see :meth:`unread`."""
+        return await self._mailboxes.visit(await self.view(progress=progress), number, frames)
+
+    async def unread(self, number: int) -> list[Fetched]:
+        """What was fetched from a mailbox, until :meth:`mark_read`."""
+        return await self._mailboxes.unread(number)
+
+    async def mark_read(self, numbers: Iterable[int]) -> None:
+        """Forget the contents of fetched messages, which are safe elsewhere by now."""
+        await self._mailboxes.read(numbers)
 
     async def update(self, *, progress: Progress = silent) -> Consensus:
         """Fetch the newest directory now, keep it, and compare it with what others have."""

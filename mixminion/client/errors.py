@@ -171,3 +171,27 @@ class PartlyHandedOver(NotHandedOver):
         "{kept} of {packets} packets are not sent, but kept: {entry} did not take one ({why});"
         " `mixminion queue flush` tries again."
     )
+
+
+# -- mailboxes ---------------------------------------------------------------------------
+
+
+class NoSuchMailbox(UserError):
+    """A number that no mailbox has."""
+
+    code = "no-such-mailbox"
+    sentence = (
+        "There is no mailbox {number}; `mixminion mailbox list` shows yours, and"
+        " `mixminion mailbox create` makes one."
+    )
+
+
+class MailboxAway(UserError):
+    """The server of a mailbox is not in the directory."""
+
+    code = "mailbox-away"
+    sentence = (
+        "The directory does not list the server of mailbox {number}; what is held there waits for"
+        " a while: try again later."
+    )
+    exit_code = EX_UNAVAILABLE

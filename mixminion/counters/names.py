@@ -24,6 +24,7 @@ class Name(StrEnum):
     SENT = "sent"  #: packets a next server acknowledged
     EXPIRED = "expired"  #: packets or messages given up after their queue's expiry
     DELIVERED = "delivered"  #: messages an exit's far side accepted
+    FETCHED = "fetched"  #: messages that owners of mailboxes have safe
     RETRIED = "retried"  #: temporary failures of hand-overs
     FAILED = "failed"  #: permanent failures of hand-overs
     FRAGMENTS = "fragments"  #: of messages, taken up by an exit

@@ -12,6 +12,7 @@ from mixminion.counters import Counters, Name
 from mixminion.exits import record
 from mixminion.exits.assembly import Assembly, PartStore
 from mixminion.exits.lane import Held, Lane, Records
+from mixminion.exits.mailboxes import Mailboxes
 from mixminion.exits.section import FragmentsSection
 from mixminion.exits.tally import Tally
 from mixminion.exits.wholes import OneAtATime, Wholes
@@ -21,6 +22,8 @@ from mixminion.interfaces import (
     Clock,
     IDelivery,
     IExit,
+    IHoldingExit,
+    IMailboxes,
     Message,
     Random,
 )
@@ -74,6 +77,9 @@ class Delivery:
             self._offer_whole,
         )
         self._tallies: dict[str, Tally] = {}
+        holding = {name: exit for name, exit in exits.items() if IHoldingExit.providedBy(exit)}
+        self._mailboxes = Mailboxes(holding, store, clock, counters)
+        self.mailboxes: IMailboxes | None = self._mailboxes if holding else None
         self._lanes: dict[bytes, Lane] = {}
         self._whole_lanes: dict[str, Lane] = {}
         for name, exit in exits.items():
@@ -146,7 +152,7 @@ class Delivery:
 
     async def recall(self, entries: Sequence[tuple[int, bytes, float]]) -> set[int]:
         """See :class:`IDelivery`."""
-        return await self._assembly.recall(entries)
+        return self._mailboxes.recall(entries) | await self._assembly.recall(entries)
 
     def offer(self, record_id: int, destination: bytes, due: float) -> None:
         """See :class:`IDelivery`.  A message for an exit that is not configured any more stays
@@ -195,6 +201,7 @@ class Delivery:
 
     async def start(self) -> None:
         """See :class:`IDelivery`."""
+        self._mailboxes.start()
         for lanes in (self._lanes.values(), self._whole_lanes.values()):
             await DeferredList([ensureDeferred(lane.start()) for lane in lanes])
 
@@ -203,3 +210,4 @@ class Delivery:
         self._assembly.stop()
         lanes = (*self._lanes.values(), *self._whole_lanes.values())
         await DeferredList([ensureDeferred(lane.stop()) for lane in lanes])
+        await self._mailboxes.stop()

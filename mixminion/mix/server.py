@@ -27,8 +27,9 @@ from mixminion.mix.storagecare import StorageCare
 from mixminion.mix.workers import Workers
 from mixminion.mixing import strategies
 from mixminion.mixing.delays import fresh
-from mixminion.mmtp import ALPN
+from mixminion.mmtp import ALPN, FETCH_ALPN
 from mixminion.mmtp.client import Link, LinkUser, connect
+from mixminion.mmtp.fetch_server import FetchServerFactory
 from mixminion.mmtp.server import MMTPServerFactory
 from mixminion.net.admission import Admission
 from mixminion.net.alpn import link_factory
@@ -159,7 +160,16 @@ class MixServer:
             parameters.mmtp_window,
             around.counters,
         )
-        protocols = {ALPN: self.sessions, HTTP: around.documents}
+        protocols: dict[bytes, IProtocolFactory] = {ALPN: self.sessions, HTTP: around.documents}
+        self.fetches: FetchServerFactory | None = None
+        if self.delivery.mailboxes is not None:
+            self.fetches = protocols[FETCH_ALPN] = FetchServerFactory(
+                self.delivery.mailboxes,
+                self._credentials.identity_public,
+                around.clock,
+                self._packet_length,
+                around.counters,
+            )
         tls = server_tls(self._credentials, list(protocols), around.clock)
         around.workers.start()
         admission = Admission(
@@ -214,6 +224,8 @@ class MixServer:
         self._taken_up = False
         await self._end("listening", self._listening.stopService)
         await self._end("sessions", self.sessions.stop)
+        if self.fetches is not None:
+            await self._end("mailboxes' sessions", self.fetches.stop)
         self.intake.stop()
         self._keycare.stop()
         self._storagecare.stop()

@@ -86,3 +86,17 @@ class ClosedByPeer(SessionError):
 
     code = "closed-by-peer"
     sentence = "The other side ended the link ({reason})."
+
+
+class WrongFetchVersion(SessionError):
+    """A frame of another version of the protocol for mailboxes.  Field: ``version``."""
+
+    code = "wrong-fetch-version"
+    sentence = "The other side speaks version {version} of mmtp-fetch, not 1: update the older one."
+
+
+class NotProved(SessionError):
+    """The signature is not the one of the capability on this session."""
+
+    code = "not-proved"
+    sentence = "The server did not accept the proof that the mailbox is yours."

@@ -228,6 +228,16 @@ def negotiated(transport: object) -> Negotiated | None:
     )
 
 
+def exported(transport: object, label: bytes, length: int) -> bytes:
+    """*length* octets that the two ends of this TLS session know and nobody else, others under
+    each *label* (RFC 8446, section 7.5); only after the handshake."""
+    connection = _connection(transport)
+    if connection is None:
+        raise RuntimeError("there is no TLS")
+    octets: bytes = connection.export_keying_material(label, length)
+    return octets
+
+
 def refusal_of(transport: object) -> errors.LinkRefused | None:
     """Why this side refused the other's chain, once the handshake has failed."""
     connection = _connection(transport)

@@ -43,3 +43,10 @@ class TooLarge(UserError):
         "Make it shorter or send it in parts."
     )
     exit_code = EX_DATAERR
+
+
+class BadCapability(UserError):
+    """A text that is no capability of a mailbox."""
+
+    code = "bad-capability"
+    sentence = "A mailbox's capability has 43 letters, digits, - and _, as its owner gave them out."

@@ -7,7 +7,7 @@ clock jumps from call to call, so that an hour of mixing takes as long as its wo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from mixminion.directory.parameters import PacketGeometry, Parameters
 from mixminion.directory.view import View
 from mixminion.dirhttp.cache import Documents
 from mixminion.disk import private
+from mixminion.interfaces import IExit
 from mixminion.mmtp import ALPN
 from mixminion.mmtp.client import connect
 from mixminion.net.tls import client_tls
@@ -92,9 +93,12 @@ class VirtualNetwork:
         schedule: Schedule | None = None,
         seed: bytes = b"network",
         commit: float = 0.0,
+        exits: Callable[[], Mapping[str, IExit]] = dict,
     ) -> None:
         """*geometry* is that of all key periods, unless a *schedule* says otherwise; *commit*
-        how many seconds pass before a mix's store has done what it is asked for."""
+        how many seconds pass before a mix's store has done what it is asked for; *exits* makes
+        those that each mix has besides its collector, anew for every start."""
+        self.exits = exits
         self.folder = folder
         self.clock = HeapClock()
         self.random = SeededRandom(seed)

@@ -19,6 +19,8 @@ from mixminion.dirhttp.site import QuietSite
 from mixminion.dirhttp.sources import Source, over_tls
 from mixminion.disk import private
 from mixminion.exits.delivery import Delivery
+from mixminion.exits.section import FragmentsSection
+from mixminion.interfaces import IExit
 from mixminion.mix.batches import Made, Wanted
 from mixminion.mix.documents import Documents
 from mixminion.mix.keys import PacketKeys
@@ -122,9 +124,16 @@ class VirtualMix:
             packet_keys=tuple(
                 PacketKey(period=each.period, suite=each.suite, key=each.key) for each in made
             ),
-            exits=(Exit.described(EXIT, self.exit.describe()),),
+            exits=tuple(
+                Exit.described(name, FragmentsSection().published(exit.describe()))
+                for name, exit in self._exits().items()
+            ),
         ).sign(server_signer(self._identity_private, self._signing_private, now=now))
         self._network.directory.publish(self.descriptor)
+
+    def _exits(self) -> dict[str, IExit]:
+        """The exits of a server that starts now."""
+        return {EXIT: self.exit, **self._network.exits()}
 
     def start(self) -> None:
         """Start it on what its store holds."""
@@ -152,7 +161,7 @@ class VirtualMix:
                 network.wire.client(address.host, address.port, self.host)
             ),
             delivery=lambda store: Delivery(
-                {EXIT: self.exit}, store, clock, random, self.counters, "mix.example"
+                self._exits(), store, clock, random, self.counters, "mix.example"
             ),
             documents=QuietSite(resource(cache, clock), clock),
             publish=self.publish,

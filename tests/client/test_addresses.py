@@ -4,7 +4,10 @@ from hypothesis import strategies as st
 from mixminion.client.addresses import Address, parse
 from mixminion.client.errors import BadAddress
 from mixminion.errors import render
+from mixminion.payload import capability
 from mixminion.testing.cases import SyncTestCase
+
+KEY = capability.to_text(bytes(range(32)))
 
 
 class ParseTests(SyncTestCase):
@@ -24,6 +27,7 @@ class ParseTests(SyncTestCase):
             ),
             "mbox:alice": Address("mbox", ("alice",), mail=True),
             "mbox:a.b-c@Mix_1": Address("mbox", ("a.b-c",), mail=True, server="Mix_1"),
+            f"mailbox:{KEY}@Mix_1": Address("mailbox", (KEY,), mail=False, server="Mix_1"),
             "shelf:any text": Address("shelf", ("any text",), mail=False),
         }.items():
             self.assertEqual(parse(text), expected, text)
@@ -36,6 +40,8 @@ class ParseTests(SyncTestCase):
             "alice@exämple.org", "Exit:text", "news:", "news:a\nb", ":x", "mbox:" + "x" * 2000,
             "smtp:alice", "mbox:alice@example.org", "mbox:a b", "mbox:@mix", "mbox:alice@",
             "news:a,", "news:a,a", "news:a b", "news:a..b", "news:*",
+            "mailbox:x@mix", f"mailbox:{KEY}", f"mailbox:{KEY}@", f"mailbox:{KEY}=@mix",
+            f"mailbox:{KEY}@a@mix", f"mailbox:{KEY}@1",
         ):  # fmt: skip
             error = self.assertRaises(BadAddress, parse, text)
             self.assertEqual(error.exit_code, 64)

@@ -43,9 +43,10 @@ def split(
     coding: Coding = Coding.PLAIN,
     piece: int = PIECE,
     copies: int = 1,
+    recipient: str = "bob@x.test",
 ) -> list[bytes]:
     """The contents of fragment frames, as a sender makes them."""
-    octets = message.encode(exit, ["bob@x.test"], content)
+    octets = message.encode(exit, [recipient], content)
     coded = octets
     if coding is Coding.DEFLATED:
         coded = b"".join(deflate.deflate([octets], len(octets)))

@@ -17,7 +17,7 @@ from mixminion.dirhttp.site import QuietChannel
 from mixminion.exits import record
 from mixminion.exits.smtp_session import Session
 from mixminion.mail import fields, transfer
-from mixminion.mmtp import receiving, sending
+from mixminion.mmtp import asking, receiving, sending, serving
 from mixminion.net import certificates
 from mixminion.paths import language
 from mixminion.payload import deflate, message
@@ -76,6 +76,8 @@ def unsigned(certificate: Any) -> certificates.Signing:
     return certificates.Signing(identity, public, *certificates.dates(certificate))
 
 
+PIECE = 24
+
 PLANTS = (
     Plant("slot", slots, "_parse_reply", lambda delay, slot: fail_if(slot[23] > 0xF0)),
     Plant("sealed-x25519", slots, "_parse_reply", lambda delay, slot: fail_if(slot[23] > 200)),
@@ -108,6 +110,8 @@ PLANTS = (
         "parse_header",
         lambda octets, at: fail_if(octets[at + 4] > 0x80),
     ),
+    Plant("fetch-serving", serving, "parse_request", lambda octets: fail_if(octets[4] > 0x80)),
+    Plant("fetch-asking", asking, "_continues", lambda begun, frame, have: fail_if(have > PIECE)),
     Plant(
         "mmtp-sending",
         sending,

@@ -21,7 +21,8 @@ from mixminion.mail.errors import BadAddress, MailError
 from mixminion.mail.policy import Policy
 from mixminion.paths import language
 from mixminion.paths.errors import BadPath
-from mixminion.payload import deflate, frame, message
+from mixminion.payload import capability, deflate, frame, message
+from mixminion.payload.errors import BadCapability
 from mixminion.testing.clock import HeapClock
 from mixminion.util import armor, times
 from mixminion.util.hostport import HostPort
@@ -200,6 +201,17 @@ def _accepting() -> Subject:
     return Subject(run, corpus)
 
 
+def _capabilities() -> Subject:
+    corpus = [capability.to_text(bytes((n,)) * 32).encode() for n in (0, 7, 255)]
+
+    def run(octets: bytes) -> object:
+        text = octets.decode("latin-1")
+        assert capability.to_text(capability.parse(text)) == text
+        return True
+
+    return Subject(run, corpus)
+
+
 def _mail_addresses() -> Subject:
     corpus = [b"bob@example.org", b"a.b+c=d@x-1.example.co", b"-x@y.z", b"a@1.2.3.4"]
 
@@ -360,6 +372,7 @@ TARGETS = [
     Target("exit-accept", _accepting, (), (*LINES, *mutators.OCTETS), _MAIL_WORDS, 4096),
     Target("mail-address", _mail_addresses, (BadAddress,), SHORT, _PLACE_WORDS, 400),
     Target("mailbox", _mailboxes, (BadAddress,), SHORT, (*_PLACE_WORDS, b"<", b'"', b"(", b"\\")),
+    Target("capability", _capabilities, (BadCapability,), SHORT, (b"=", b"-", b"_"), 100),
     Target("client-address", _client_addresses, (BadClientAddress,), SHORT, _PLACE_WORDS, 1500),
     Target(
         "compose-text", _composing, (BadSubject, NotText, NoHeader, MailError), LINES, _MAIL_WORDS

@@ -1,0 +1,210 @@
+"""The server's sessions with owners of mailboxes, on transports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from typing_extensions import override
+
+from mixminion.counters import Counters, Name
+from mixminion.interfaces import Clock, IMailboxes
+from mixminion.mmtp.errors import NotClosed, SessionError
+from mixminion.mmtp.fetch_frames import EXPORTED, EXPORTER, Closing, to_sign
+from mixminion.mmtp.serving import Action, End, Find, Finish, Send, ServingSession, Taken
+from mixminion.net.tls import exported
+from mixminion.util import faults
+
+log = Logger()
+
+NOBODY = 0
+"""No item: asked for where there is none, so that an empty answer takes as long as another."""
+
+
+def export(transport: object) -> bytes:
+    """What binds a proof to the TLS session of a transport."""
+    return exported(transport, EXPORTER, EXPORTED)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLimits:
+    """Of a server: sessions at a time, frames of one, and deadlines in seconds."""
+
+    sessions: int = 200
+    frames: int = 4096
+    session: float = 600.0  #: the longest a session may be
+    idle: float = 60.0  #: without a request, or with a frame that the client does not read
+    closing: float = 10.0  #: between our close and the connection's end
+
+
+class FetchSession(Protocol):
+    """One client's session.  No more than one frame is ever on its way to it."""
+
+    def __init__(self, factory: FetchServerFactory) -> None:
+        self._factory = factory
+        self._error: SessionError | None = None
+        self._ending = False
+        self._timers: dict[str, IDelayedCall] = {}
+
+    # -- from the transport
+
+    @override
+    def connectionMade(self) -> None:
+        factory = self._factory
+        limits = factory.limits
+        bound = to_sign(factory.identity, factory.export(self.transport))
+        self._machine = ServingSession(factory.packet_length, bound, limits.frames)
+        full = len(factory.sessions) >= limits.sessions
+        factory.sessions.add(self)
+        self._start("session", limits.session, self.close, Closing.OVER)
+        self._start("idle", limits.idle, self.close, Closing.IDLE)
+        if factory.stopping or full:
+            self.close(Closing.STOPPING if factory.stopping else Closing.BUSY)
+
+    @override
+    def dataReceived(self, data: bytes) -> None:
+        actions = self._machine.received(data)
+        if actions and not self._ending:
+            self._start("idle", self._factory.limits.idle, self.close, Closing.IDLE)
+        self._perform(actions)
+
+    @override
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        for name in list(self._timers):
+            self._stop(name)
+        truncated = self._machine.lost()
+        error = self._error or truncated
+        if error is None and not self._ending and reason.check(ConnectionDone) is None:
+            error = NotClosed()
+        self._factory.ended(self, error)
+
+    # -- from the factory and the timers
+
+    def close(self, why: Closing) -> None:
+        """End now; what was not acknowledged stays held."""
+        self._perform(self._machine.close(why))
+
+    def _cut(self) -> None:
+        self._transport.abortConnection()
+
+    # -- the machine's actions
+
+    def _perform(self, actions: list[Action]) -> None:
+        mailboxes = self._factory.mailboxes
+        for action in actions:
+            if isinstance(action, Find):
+                _ = Deferred.fromCoroutine(self._find(action.item)).addErrback(self._failed)
+            elif isinstance(action, Send):
+                self._transport.write(action.octets)
+            elif isinstance(action, Taken):
+                mailboxes.taken(self._machine.capability, action.item)
+            elif isinstance(action, Finish):
+                held = len(mailboxes.waiting(self._machine.capability))
+                self._perform(self._machine.finish(held))
+            else:
+                self._end(action)
+
+    async def _find(self, part: int) -> None:
+        """Read the rest of *part*, or what comes next.  What is gone, because the same owner has
+        fetched it in another session, is passed over."""
+        machine, mailboxes = self._machine, self._factory.mailboxes
+        held = mailboxes.waiting(machine.capability)
+        items = [item for item in held if item == part]
+        items += [item for item in held if item not in machine.given]
+        for item in items or [NOBODY]:
+            message = await mailboxes.read(machine.capability, item)
+            if message is not None:
+                self._perform(machine.found(item, message))
+                return
+        self._perform(machine.nothing())
+
+    def _failed(self, failure: Failure) -> None:
+        assert failure.value is not None
+        log.error("what is held could not be read: {report}", report=faults.report(failure.value))
+        self.close(Closing.BUSY)
+
+    def _end(self, end: End) -> None:
+        self._error = end.error
+        self._ending = True
+        self._stop("idle")
+        self._stop("session")
+        self._transport.loseConnection()
+        self._start("closing", self._factory.limits.closing, self._cut)
+
+    # -- small things
+
+    @property
+    def _transport(self) -> Any:
+        return self.transport
+
+    def _start(self, name: str, seconds: float, function: Any, *args: object) -> None:
+        self._stop(name)
+        self._timers[name] = self._factory.clock.callLater(seconds, function, *args)
+
+    def _stop(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None and timer.active():
+            timer.cancel()
+
+
+class FetchServerFactory(Factory):
+    """Makes a session of each connection; goes behind ``mmtp-fetch/1`` of a link factory.
+
+    *identity* is the server's, 32 octets.  Counts ``link-broken``.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        mailboxes: IMailboxes,
+        identity: bytes,
+        clock: Clock,
+        packet_length: int,
+        counters: Counters,
+        limits: FetchLimits | None = None,
+        export: Callable[[object], bytes] = export,
+    ) -> None:
+        self.mailboxes = mailboxes
+        self.identity = identity
+        self.clock = clock
+        self.packet_length = packet_length
+        self.counters = counters
+        self.limits = limits or FetchLimits()
+        self.export = export
+        self.sessions: set[FetchSession] = set()
+        self.stopping = False
+        self._stopped: list[Deferred[None]] = []
+
+    @override
+    def buildProtocol(self, addr: IAddress | None) -> FetchSession:
+        return FetchSession(self)
+
+    def stop(self) -> Deferred[None]:
+        """End every session; fires when that is done.  Call it once the port accepts no more."""
+        self.stopping = True
+        for session in list(self.sessions):
+            session.close(Closing.STOPPING)
+        if not self.sessions:
+            return succeed(None)
+        stopped: Deferred[None] = Deferred()
+        self._stopped.append(stopped)
+        return stopped
+
+    def ended(self, session: FetchSession, error: SessionError | None) -> None:
+        """A session is over."""
+        self.sessions.discard(session)
+        if error is not None:
+            self.counters.add(Name.LINK_BROKEN)
+            log.info("session ended: {code} (fetching)", code=error.code, side="fetching")
+        if not self.sessions:
+            waiting, self._stopped = self._stopped, []
+            for stopped in waiting:
+                stopped.callback(None)
