@@ -97,7 +97,8 @@ class Mailboxes:
 
     def start(self) -> None:
         """Read what was held before, and begin to look for what is too old."""
-        self._sweep()
+        if self._exits:
+            self._sweep()
 
     async def stop(self) -> None:
         """End what is under way; what is held stays stored."""
