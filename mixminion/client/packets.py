@@ -55,7 +55,7 @@ def make(view: View, letter: Letter, now: float, random: Random) -> Built:
     """
     geometry = _geometry(view, now)
     body = message.to_body(geometry, letter.exit, letter.recipients, letter.content, random)
-    exit = ExitRequirement(letter.exit, len(letter.content), allowing=policy.asked(letter.content))
+    exit = _requirement(letter)
     choice = choose(view, _spec(letter.path), exit, now=now, random=random)
     packet = Packet(
         entry=choice.path[0].identity,
@@ -80,12 +80,7 @@ def destination(view: View, letter: Letter, now: float, random: Random) -> Choic
 
     :raises UserError: of :mod:`mixminion.paths`, where there is none.
     """
-    exit = ExitRequirement(
-        letter.exit,
-        len(letter.content),
-        fragments=True,
-        allowing=policy.asked(letter.content),
-    )
+    exit = _requirement(letter, fragments=True)
     return choose(view, _spec(letter.path), exit, now=now, random=random)
 
 
@@ -114,6 +109,12 @@ def fragment(
     octets = _build(view, choice, body, random)
     packet = Packet(choice.path[0].identity, choice.period, octets, large.path, content, part_of)
     return Built(packet, choice.path, choice.warnings)
+
+
+def _requirement(letter: Letter, *, fragments: bool = False) -> ExitRequirement:
+    asked = policy.asked(letter.content)
+    size, recipients = len(letter.content), len(letter.recipients)
+    return ExitRequirement(letter.exit, size, fragments, asked, recipients)
 
 
 def _geometry(view: View, now: float) -> Geometry:

@@ -82,6 +82,17 @@ class ExitTooSmall(UserError):
     exit_code = EX_DATAERR
 
 
+class TooManyRecipients(UserError):
+    """Exits are there, and all take fewer recipients of one message."""
+
+    code = "too-many-recipients"
+    sentence = (
+        "The message has {recipients} recipients and the most that an exit {exit!r} of the network"
+        " takes are {most}; send it several times."
+    )
+    exit_code = EX_UNAVAILABLE
+
+
 class NotAllowed(UserError):
     """Exits are there, and none lets the sender say so much of himself."""
 

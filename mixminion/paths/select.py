@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from mixminion.directory.consensus import Server
 from mixminion.directory.parts import Exit
 from mixminion.directory.view import View
+from mixminion.errors import UserError
 from mixminion.interfaces import Random
 from mixminion.paths import deviations
 from mixminion.paths.constraints import Breach, Rule, breaches
@@ -19,6 +20,7 @@ from mixminion.paths.errors import (
     NoFragments,
     NoPath,
     NotAllowed,
+    TooManyRecipients,
     TwiceInPath,
     UnknownServer,
     UnusableServer,
@@ -28,6 +30,8 @@ from mixminion.paths.lengths import draw_counts
 
 FRAGMENTS = "fragments"
 """In the policy of exits that take messages in fragments."""
+MOST_RECIPIENTS = "max-recipients"
+"""In the policy of exits that take no more recipients of one message."""
 
 _DRAWS = 1000
 """Random paths looked at before a search: enough wherever one in a hundred keeps the rules."""
@@ -38,12 +42,14 @@ _STEPS = 20_000
 @dataclass(frozen=True, slots=True)
 class ExitRequirement:
     """What the last hop must deliver: an exit's name, octets of content, whether they come in
-    fragments, and what its published policy must not refuse, such as ``allow-from``."""
+    fragments, what its published policy must not refuse, such as ``allow-from``, and to how many
+    recipients."""
 
     name: str
     size: int = 0
     fragments: bool = False
     allowing: frozenset[str] = frozenset()
+    recipients: int = 0
 
     def problem(self, server: Server) -> str | None:
         """Why *server* is not such an exit; None when it is."""
@@ -54,10 +60,17 @@ class ExitRequirement:
             return f"its exit {self.name!r} takes at most {found.max_message} octets"
         if self.fragments and FRAGMENTS not in found.policy:
             return f"its exit {self.name!r} takes no messages in fragments"
+        if self.most(found) < self.recipients:
+            return f"its exit {self.name!r} takes at most {self.most(found)} recipients"
         refused = self.refused(found)
         if refused:
             return f"its exit {self.name!r} does not {' and '.join(map(_in_words, refused))}"
         return None
+
+    def most(self, found: Exit) -> int:
+        """How many recipients the exit takes; as many as there are where it does not say."""
+        most = found.policy.get(MOST_RECIPIENTS)
+        return most if isinstance(most, int) else self.recipients
 
     def refused(self, found: Exit) -> list[str]:
         """What is asked for and not allowed there; an exit that does not say allows it."""
@@ -168,18 +181,26 @@ def _exits(
         return free
     found = [server for server in free if exit.problem(server) is None]
     if not found:
-        exits = [each for s in free for each in s.exits if each.name == exit.name]
-        allowing = [each for each in exits if not exit.refused(each)]
-        if exits and not allowing:
-            words = " and ".join(map(_in_words, sorted(exit.allowing)))
-            raise NotAllowed(exit=exit.name, what=words.replace("allow ", ""))
-        limits = [each.max_message for each in allowing]
-        if limits and max(limits) >= exit.size:
-            raise NoFragments(exit=exit.name)
-        if limits:
-            raise ExitTooSmall(exit=exit.name, size=exit.size, most=max(limits))
-        raise NoExit(exit=exit.name)
+        named = [each for s in free for each in s.exits if each.name == exit.name]
+        raise _lacking(named, exit)
     return found
+
+
+def _lacking(named: Sequence[Exit], exit: ExitRequirement) -> UserError:
+    """What is wrong when none of the exits of that name will do."""
+    if not named:
+        return NoExit(exit=exit.name)
+    allowing = [each for each in named if not exit.refused(each)]
+    if not allowing:
+        words = " and ".join(map(_in_words, sorted(exit.allowing)))
+        return NotAllowed(exit=exit.name, what=words.replace("allow ", ""))
+    most = max(map(exit.most, allowing))
+    if most < exit.recipients:
+        return TooManyRecipients(exit=exit.name, recipients=exit.recipients, most=most)
+    largest = max(each.max_message for each in allowing)
+    if largest < exit.size:
+        return ExitTooSmall(exit=exit.name, size=exit.size, most=largest)
+    return NoFragments(exit=exit.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 from mixminion.client.packets import Letter, accepted, make
 from mixminion.crypto.rng import SeededRandom
 from mixminion.directory.parameters import Parameters
+from mixminion.directory.parts import Exit
+from mixminion.paths.errors import TooManyRecipients
 from mixminion.payload import message
 from mixminion.payload.errors import TooLarge
 from mixminion.testing.cases import SyncTestCase
@@ -50,6 +52,23 @@ class PacketsTests(SyncTestCase):
         self.assertEqual(error.fields, {"size": limit + 1, "limit": limit})
         letter = b"".join(b"%d bottles\r\n" % n for n in range(5000))
         self.assertEqual(self.make(Letter("drop", (), letter, ""))[3][2], letter)
+
+    def test_asked_of_exits(self):
+        """What a letter asks of its exit comes from the letter: recipients, and what is shown."""
+        policies = ({"max-recipients": 2}, {"max-recipients": 9, "allow-from": False})
+        for mix, policy in zip(self.network.mixes[-2:], policies, strict=True):
+            exit = Exit(name="smtp", module="smtp", max_message=10**6, policy=policy)
+            mix.exits = (exit,)
+        self.view = self.directory(Parameters())
+        three = tuple(f"{name}@example.org" for name in ("a", "b", "c"))
+        for recipients, content, last in (
+            (three, b"\r\nx", "mix5"),
+            (three[:2], b"From: A <a@x.org>\r\n\r\nx", "mix4"),
+        ):
+            path = self.make(Letter("smtp", recipients, content, ""))[0].path
+            self.assertEqual(path[-1].nickname, last)
+        many = Letter("smtp", three * 4, b"\r\nx", "")
+        self.assertRaises(TooManyRecipients, self.make, many)
 
     def test_again(self):
         """What the outbox keeps of a packet makes the same letter."""

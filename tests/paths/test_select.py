@@ -22,6 +22,7 @@ from mixminion.paths.errors import (
     NoExit,
     NoPath,
     NotAllowed,
+    TooManyRecipients,
     TwiceInPath,
     UnknownServer,
     UnusableServer,
@@ -127,6 +128,24 @@ class ChooseTests(SyncTestCase):
         self.assertEqual(last, {"open", "silent"})
         small = ExitRequirement("smtp", 10**5, allowing=asked)
         self.assertRaises(ExitTooSmall, pick, network, exit=small)
+
+    def test_recipients(self):
+        """Exits that take fewer recipients do not come last; what all take too few of is said."""
+        few, many, silent = (
+            Exit(name="smtp", module="smtp", max_message=10**6, policy=policy)
+            for policy in ({"max-recipients": 2}, {"max-recipients": 9}, {})
+        )
+        servers = [server(f"s{i}", i + 1, exits=(few,)) for i in range(4)]
+        ten = ExitRequirement("smtp", 100, recipients=10)
+        error = self.assertRaises(TooManyRecipients, pick, view(servers), exit=ten)
+        self.assertEqual((error.fields["recipients"], error.fields["most"]), (10, 2))
+        error = self.assertRaises(UnusableServer, pick, view(servers), "*3,s0", exit=ten)
+        self.assertIn("takes at most 2 recipients", error.fields["problem"])
+        servers += [server("many", 8, exits=(many,)), server("silent", 9, exits=(silent,))]
+        for recipients, expected in ((3, {"many", "silent"}), (10, {"silent"})):
+            exit = ExitRequirement("smtp", 100, recipients=recipients)
+            last = {names(pick(view(servers), exit=exit, seed=seed))[-1] for seed in range(40)}
+            self.assertEqual(last, expected)
 
     def test_any_last(self):
         """Without something to deliver, any server may come last."""
