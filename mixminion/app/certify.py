@@ -14,6 +14,7 @@ from mixminion.app import passphrase
 from mixminion.app.init import (
     DAY,
     DESCRIPTOR_DAYS,
+    EARLIER,
     IDENTITY,
     SIGNING_DAYS,
     ServerKeys,
@@ -74,7 +75,7 @@ def certify(
     certify_signing_key(keys, identity_private, now=now)
     start = int(now)
     end = start + DESCRIPTOR_DAYS * DAY
-    dates = {"published": start, "valid_after": start, "valid_until": end}
+    dates = {"published": start, "valid_after": start - EARLIER, "valid_until": end}
     write_signed(keys, msgspec.structs.replace(old, **dates))
     return start + SIGNING_DAYS * DAY
 
