@@ -14,6 +14,7 @@ from mixminion.app import passphrase
 from mixminion.app.init import (
     DAY,
     DESCRIPTOR_DAYS,
+    EARLIER,
     IDENTITY,
     SIGNING_DAYS,
     ServerKeys,
@@ -21,6 +22,7 @@ from mixminion.app.init import (
     read_identity_key,
     write_signed,
 )
+from mixminion.app.keystore import key_store
 from mixminion.app.packet_keys import PacketKeyFolder
 from mixminion.config import Config
 from mixminion.config.secret import SecretSource
@@ -73,7 +75,7 @@ def certify(
     certify_signing_key(keys, identity_private, now=now)
     start = int(now)
     end = start + DESCRIPTOR_DAYS * DAY
-    dates = {"published": start, "valid_after": start, "valid_until": end}
+    dates = {"published": start, "valid_after": start - EARLIER, "valid_until": end}
     write_signed(keys, msgspec.structs.replace(old, **dates))
     return start + SIGNING_DAYS * DAY
 
@@ -105,7 +107,9 @@ def change_passphrase(
         source = source or config[ServerSection].passphrase
         old = passphrase.given(source, "The passphrase so far: ")
         new = passphrase.given(new_source, "The new passphrase: ", again=True)
-        folder = PacketKeyFolder(keys.folder, keys.read_identity(), old)
+        store = key_store(config)
+        store.open()
+        folder = PacketKeyFolder(store.folder, keys.read_identity(), old)
         path = identity or keys.identity
         if which is Which.IDENTITY or (which is Which.ALL and (identity or path.exists())):
             _change_identity(path, old, new)

@@ -7,8 +7,11 @@ not need it, and it may be kept elsewhere.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from mixminion.app.environment import SOFTWARE, exits
 from mixminion.app.keystore import key_store
@@ -17,14 +20,15 @@ from mixminion.config import Config
 from mixminion.crypto import sign
 from mixminion.crypto.passphrase import Passphrase
 from mixminion.crypto.rng import SystemRandom
-from mixminion.directory import certificate
+from mixminion.directory import certificate, documents
+from mixminion.directory import descriptor as descriptors
 from mixminion.directory.certificate import LIMIT, Role
 from mixminion.directory.descriptor import PROTOCOLS, Descriptor, PacketKey
 from mixminion.directory.envelope import Envelope, PayloadType, Signer
 from mixminion.directory.parameters import Parameters
 from mixminion.directory.parts import Exit
 from mixminion.disk import private, sealed
-from mixminion.errors import OperatorError
+from mixminion.errors import OperatorError, PeerError
 from mixminion.exits.section import FragmentsSection
 from mixminion.mix.batches import Made
 from mixminion.mix.config import IncomingSection, OutgoingSection, ServerSection
@@ -38,6 +42,8 @@ EARLIER = 3600
 """Seconds by which what is signed is valid before now: clocks that read it may be behind."""
 SIGNING_DAYS = 60
 DESCRIPTOR_DAYS = 30
+SOON = 60
+"""Seconds; what was published further ahead than that was dated by a clock that was wrong."""
 IDENTITY = b"identity-key"  #: the purpose of an identity key's file
 
 
@@ -191,8 +197,30 @@ def write_descriptor(
     write_signed(keys, descriptor)
 
 
+def published(descriptor: bytes) -> Descriptor | None:
+    """A descriptor of our own, as it was published; None when it is none."""
+    with suppress(PeerError):
+        envelope = Envelope.decode(descriptor, PayloadType.DESCRIPTOR, limit=descriptors.LIMIT)
+        return documents.decode(
+            Descriptor,
+            envelope.payload,
+            name=descriptors.NAME,
+            version=descriptors.VERSION,
+            limit=descriptors.LIMIT,
+        )
+    return None
+
+
 def write_signed(keys: ServerKeys, descriptor: Descriptor) -> None:
-    """Sign and store a descriptor."""
+    """Sign and store a descriptor.
+
+    Authorities refuse two of one server for one second, so one that replaces another too soon
+    is dated a second after that.
+    """
+    with suppress(FileNotFoundError):
+        before = published(private.read(keys.descriptor))
+        if before is not None and 0 <= before.published - descriptor.published < SOON:
+            descriptor = msgspec.structs.replace(descriptor, published=before.published + 1)
     statement = Envelope.decode(
         private.read(keys.document_certificate), PayloadType.KEY_CERTIFICATE, limit=LIMIT
     )

@@ -10,11 +10,10 @@ from typing import Any
 
 from mixminion.app import checks
 from mixminion.app.checks import store_folder
-from mixminion.app.init import ServerKeys, read_identity_key
+from mixminion.app.init import ServerKeys, published, read_identity_key
 from mixminion.app.keystore import key_store
 from mixminion.app.packet_keys import PacketKeyFolder
 from mixminion.app.status import filling
-from mixminion.app.storage import published
 from mixminion.config import Config
 from mixminion.directory.certificate import LIMIT
 from mixminion.directory.envelope import Envelope, PayloadType

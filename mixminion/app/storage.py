@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import Any
 
 from twisted.logger import Logger
 
 from mixminion.app.checks import store_folder
+from mixminion.app.init import published
 from mixminion.app.keystore import key_store
 from mixminion.config import Config
-from mixminion.directory import documents
-from mixminion.directory.descriptor import LIMIT, NAME, VERSION, Descriptor
-from mixminion.directory.envelope import Envelope, PayloadType
 from mixminion.directory.parameters import Parameters
 from mixminion.directory.view import View
 from mixminion.disk.keystore import Kind
-from mixminion.errors import OperatorError, PeerError, render
+from mixminion.errors import OperatorError, render
 from mixminion.interfaces import Random
 from mixminion.mix.config import ServerSection
 from mixminion.mix.periods import KeyPeriods
@@ -44,16 +41,6 @@ def published_start(descriptor: bytes) -> int:
     """The start number in a descriptor of our own; 1, a new server's, in one that is none."""
     known = published(descriptor)
     return FIRST if known is None else known.start
-
-
-def published(descriptor: bytes) -> Descriptor | None:
-    """A descriptor of our own, as it was published; None when it is none."""
-    with suppress(PeerError):
-        envelope = Envelope.decode(descriptor, PayloadType.DESCRIPTOR, limit=LIMIT)
-        return documents.decode(
-            Descriptor, envelope.payload, name=NAME, version=VERSION, limit=LIMIT
-        )
-    return None
 
 
 class Storage:

@@ -80,6 +80,8 @@ class _Bounding(WrappingFactory[Any]):
     def __init__(self, wrapped: IProtocolFactory, limit: int) -> None:
         super().__init__(wrapped)  # type: ignore[no-untyped-call]
         self.limit = limit
+        factory: Any = wrapped
+        factory.noisy = False  # twisted.web's own would log the begin and end of each request
 
 
 def _unwrapped(connecting: Deferred[Any]) -> Deferred[IProtocol]:

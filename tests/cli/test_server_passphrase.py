@@ -286,6 +286,25 @@ class ChangeTests(PassphraseCase):
         self.assertEqual(self.run_it("change-passphrase", "--no-passphrase").returncode, 0)
         self.assert_protected(False)
 
+    def test_keys_elsewhere(self):
+        """Packet keys in a key store of their own."""
+        self.init()
+        elsewhere = self.home / "elsewhere"
+        private.make_folder(elsewhere)
+        for path in self.keys.glob("packet-*.key"):
+            path.rename(elsewhere / path.name)
+        text = self.config.read_text()
+        text = text.replace("[Server]\n", f"[Server]\nkey-store-path = {elsewhere}\n")
+        private.write(self.config, text.encode())
+        changed = self.run_it("change-passphrase", "--new-passphrase-file", self.file(WORDS))
+        self.assertEqual(changed.returncode, 0, changed.stderr)
+        packet_keys = [path.read_bytes() for path in elsewhere.glob("packet-*.key")]
+        self.assertEqual([each[:7] for each in packet_keys], [b"MIXSEAL"] * 3)
+        self.assertEqual([*self.keys.glob("packet-*.key")], [])
+        self.configure(f"file {self.file(WORDS)}")
+        self.assertEqual(self.run_it("start").returncode, 0, self.said)
+        self.assert_works()
+
     def test_interrupted(self):
         """Half of the keys changed: the same command goes on."""
         path = self.file(WORDS)

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ class SilenceCase(AsyncTestCase):
     async def setUp(self) -> None:  # type: ignore[override]
         self.world = World(Path(self.mktemp()), self.level)
         await deferToThread(self.world.make)
-        port = self.world.listen()
-        self.addCleanup(port.stopListening)
+        for port in (self.world.listen(), self.world.listen_as_authority()):
+            self.addCleanup(port.stopListening)
         self.addCleanup(deferToThread, self.world.stop)
         await deferToThread(self.world.start)
 
@@ -65,13 +66,35 @@ class SilenceCase(AsyncTestCase):
                 head = f"GET {path} HTTP/1.1\r\nHost: {mark}\r\nX-Forwarded-For: {mark}\r\n"
                 head += f"Cookie: {mark}\r\nUser-Agent: {mark}\r\n\r\n"
                 said.append((head.encode(), HTTP))
+            said += [(request, HTTP) for request in self.documents(mark)]
             post = f"POST /{mark} HTTP/1.1\r\nHost: {mark}\r\nContent-Length: 9\r\n\r\n{mark}"
             said.append((post.encode(), HTTP))
             said.append((f"{mark} /{mark} {mark}\r\n\r\n".encode(), HTTP))
         heard = await self.together(
             [world.say(n % 5, octets, alpn) for n, (octets, alpn) in enumerate(said)]
         )
-        self.assertTrue(any(b"404" in answer for answer in heard))
+        for code in (b"200 OK", b"404 Not Found", b"413 Content Too Large"):
+            self.assertTrue(any(code in answer for answer in heard), code)
+
+    def documents(self, mark: str) -> Iterator[bytes]:
+        """Requests for the directory, with *mark* wherever a client may write something."""
+        fields = ["Host", "If-None-Match", "If-Range", "Range", "Accept-Encoding", "User-Agent"]
+        head = "".join(f"{field}: {mark}\r\n" for field in fields) + "Connection: close\r\n\r\n"
+        digest = mark.encode().ljust(32, b"\0").hex()
+        names = ["consensus", "descriptor", f"keys/{digest}", f"consensus/{digest}", "digests"]
+        names += [f"consensus-diff/{digest}", f"keys-diff/{digest}/{digest}", f"keys/{mark}"]
+        for name in names:
+            yield f"GET /mixminion/2/{name}?{mark} HTTP/1.1\r\n{head}".encode()
+        length = f"Content-Length: {len(mark)}\r\n"
+        for name in ("descriptor", "vote", mark):
+            yield f"POST /mixminion/2/{name} HTTP/1.1\r\n{length}{head}{mark}".encode()
+
+    async def directory(self) -> None:
+        """An authority that quotes what it was sent, or hangs up; mixes are told to publish."""
+        asked = [deferToThread(mix.ask, "publish") for mix in self.world.network.mixes]
+        for _, answer in await DeferredList(asked):
+            self.assertIn("authorities", answer)
+        self.assertGreaterEqual(self.world.requests, 2 * len(asked))
 
     async def strangers(self) -> None:
         """Wrong TLS identities, on either side."""
@@ -224,6 +247,7 @@ class SilenceCase(AsyncTestCase):
         """All of it; then nothing is found in what was written, and much in what was not."""
         world = self.world
         await self.knock()
+        await self.directory()
         await self.strangers()
         await self.mails(count)
         await deferToThread(wait_until, lambda: self.ways() >= 24, 60.0, "the exit was not reached")

@@ -40,7 +40,8 @@ from mixminion.sphinx import build, surb
 from mixminion.sphinx import geometry as geometries
 from mixminion.sphinx.build import Hop
 from mixminion.sphinx.unwrap import Deliver, Relay
-from mixminion.testing.commands import wait_until
+from mixminion.testing.authorities import LocalAuthority
+from mixminion.testing.commands import free_port, wait_until
 from mixminion.testing.network import LocalNetwork, Mix
 from mixminion.testing.sender import Sender
 from mixminion.testing.smtp import Received, Script, Sink, SinkSession
@@ -99,14 +100,16 @@ class Clients:
 
 
 class Running:
-    """A mix whose output is kept."""
+    """A daemon whose output is kept."""
 
-    def __init__(self, mix: Mix, environment: dict[str, str]) -> None:
+    def __init__(
+        self, mix: Mix | LocalAuthority, environment: dict[str, str], plugin: str = "mixminion"
+    ) -> None:
         self.mix = mix
         self.outputs = [mix.home / "stdout", mix.home / "stderr"]
         with open(self.outputs[0], "ab") as out, open(self.outputs[1], "ab") as err:
             self.process = subprocess.Popen(
-                [*TWISTD, "-n", "mixminion", "--config", str(mix.config)],
+                [*TWISTD, "-n", plugin, "--config", str(mix.config)],
                 cwd=mix.home,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -123,7 +126,7 @@ class Running:
             except Exception:
                 return self.process.poll() is not None
 
-        wait_until(ready, 30.0, "a mix does not answer")
+        wait_until(ready, 30.0, f"{self.mix.nickname} does not answer")
         if self.process.poll() is not None:
             raise AssertionError(self.outputs[1].read_text() + self.outputs[0].read_text())
 
@@ -191,9 +194,11 @@ class World:
         self.random = SystemRandom()
         self.network = LocalNetwork(self.folder / "network")
         self.level = level
+        self.authority = f"127.0.0.1:{free_port(['127.0.0.1'])}"
         self.loud = self.folder / "loud"
         self.outside = self.folder / "outside"
         self.mails: list[Received] = []
+        self.requests = 0  #: that somebody made who took this process for an authority
         self.running: list[Running] = []
         self.others: dict[str, bytes] = {}  #: what was read elsewhere, by name
 
@@ -213,7 +218,8 @@ class World:
             )
             text += f"\n[Log]\nlevel = {self.level}\n"
             text += "\n[Exit loud]\nmodule = loud\nretry-first = 1 s\nretry-longest = 2 s\n"
-            mix.config.write_text(text)
+            key = self.network.directory.lines[0]
+            mix.config.write_text(text.replace(key, f"{key} http://{self.authority}/"))
         self.view: View = view_of(self.network.folder)
 
     def start(self) -> None:
@@ -228,6 +234,13 @@ class World:
         """The mail server, in this process."""
         host, _, port = self.network.relay.rpartition(":")
         return clock.listenTCP(int(port), Rude(self.mails.append), interface=host)
+
+    def listen_as_authority(self) -> Any:
+        """An authority that says much and nothing that can be believed, in this process."""
+        host, _, port = self.authority.rpartition(":")
+        factory: Any = Factory.forProtocol(lambda: Quoting(self))
+        factory.noisy = False
+        return clock.listenTCP(int(port), factory, interface=host)
 
     def stop(self) -> None:
         """Every mix."""
@@ -419,6 +432,34 @@ class World:
     def said_aloud(self) -> dict[str, bytes]:
         """What would have been written by servers that are not silent."""
         return {path.name: path.read_bytes() for path in self.loud.glob("loud.*")}
+
+
+class Quoting(Protocol):
+    """Answers a request with its octets and marks, in all ways in turn."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.transport: Any
+
+    @override
+    def dataReceived(self, data: bytes) -> None:
+        mark = word("Mark")
+        self._world.secrets.add("mark", mark)
+        text, number = mark.encode(), self._world.requests
+        self._world.requests += 1
+        quoted = data[:100].replace(b"\r\n", b" ")
+        head = b"HTTP/1.1 %d %b\r\nX-%b: %b\r\nContent-Length: %d\r\n\r\n"
+        self.transport.write(
+            (
+                head % (418, text + quoted, text, quoted, 0),
+                head % (200, text, text, text, 9) + text[:9],
+                head % (200, text, text, text, 999) + text,
+                head % (302, text, b"A\r\nLocation: http://" + text + b"/" + text, text, 0),
+                text + b" " + quoted,
+                b"",
+            )[number % 6]
+        )
+        self.transport.loseConnection()
 
 
 class Talk(Protocol):

@@ -1,6 +1,6 @@
 """An exit module of somebody else's who says all he knows, in every way there is.
 
-It also makes the part of the server that the file ``room`` names fail with all it knows in its
+It also makes the part of the daemon that the file ``room`` names fail with all it knows in its
 exception, and writes into ``loud.PID`` what a server that is not silent
 would log: by that the tests see that there was something to be silent about.
 """
@@ -69,6 +69,16 @@ def seldom(place):
     setattr(of, name, broken)
 
 
+def begin():
+    """Break parts of this process now and then, and write what it would log if it were not
+    silent."""
+    for place in ROOMS:
+        seldom(place)
+    output = open(FOLDER / f"loud.{os.getpid()}", "a", buffering=1)  # noqa: SIM115
+    loud = FileLogObserver(output, lambda event: eventAsText(event) + "\n")
+    globalLogPublisher.addObserver(loud)
+
+
 def boom(text):
     raise Loud(text)
 
@@ -105,11 +115,7 @@ class Module:
     section = Section
 
     def make(self, name, section, environment):
-        for place in ROOMS:
-            seldom(place)
-        output = open(FOLDER / f"loud.{os.getpid()}", "a", buffering=1)  # noqa: SIM115
-        loud = FileLogObserver(output, lambda event: eventAsText(event) + "\n")
-        globalLogPublisher.addObserver(loud)
+        begin()
         return Exit(name, section, environment.reactor)
 
 

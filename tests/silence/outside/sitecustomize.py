@@ -1,7 +1,9 @@
-"""Python runs this in every process that has this folder in its path: here, in workers only."""
+"""Python runs this in every process that has this folder in its path: here it counts in workers
+and authorities only, which have no exit modules."""
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 if "mixminion.app.worker" in sys.orig_argv and "LOUD" in os.environ:
@@ -14,3 +16,6 @@ if "mixminion.app.worker" in sys.orig_argv and "LOUD" in os.environ:
 
     original = Unwrapping._unwrap_one
     setattr(Unwrapping, "_unwrap_one", staticmethod(unwrap_one))  # noqa: B010
+
+if "mixminion-authority" in sys.orig_argv and "LOUD" in os.environ:
+    import_module("loud").begin()
