@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.error import ConnectError, DNSLookupError
-from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.web.client import URI, Agent, HTTPConnectionPool, PartialDownloadError, readBody
+from twisted.internet.defer import CancelledError
 from twisted.web.http import stringToDatetime
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
-from zope.interface import implementer
+from twisted.web.iweb import IResponse
+from typing_extensions import override
 
-from mixminion.dirhttp.endpoints import BoundedEndpoint
+from mixminion.dirhttp.downloads import Collected
+from mixminion.dirhttp.requester import Request, exchange, why
 from mixminion.dirhttp.resource import PREFIX
 from mixminion.dirhttp.sources import Dial, Source
 from mixminion.errors import PeerError
 from mixminion.interfaces import Clock
 
-_HEADER = 65_536
-"""Octets that an answer may have besides its content."""
+_ANSWER = 65_536
+"""Octets of an answer to something that was sent."""
 _WORD = re.compile(rb"([a-z][a-z-]{0,31})\n?")
 _AGAIN = frozenset({404, 408, 425, 429})
 """Refusals that say nothing of what was sent."""
@@ -87,7 +84,7 @@ class HttpPeers:
 
     async def post(self, peer: bytes, name: str, octets: bytes, seconds: float) -> Answer:
         """See :class:`Peers`."""
-        code, answer = await self._ask(peer, b"POST", name, octets, _HEADER, seconds)
+        code, answer = await self._ask(peer, b"POST", name, octets, _ANSWER, seconds)
         if 200 <= code < 300:
             return answer
         if not 400 <= code < 500 or code in _AGAIN:
@@ -111,39 +108,20 @@ class HttpPeers:
         source = self._sources.get(peer)
         if source is None:
             raise NoAnswer(peer=peer.hex()[:8], why="its address is not known")
-        asking = Deferred.fromCoroutine(self._request(source, method, name, body, limit))
-        deadline = self._clock.seconds() + seconds
+        url, fields = source.url(PREFIX + name.encode("ascii")), {b"Accept-Encoding": b"identity"}
+        answer = _Dated(limit)
         try:
-            return await asking.addTimeout(seconds, self._clock)
+            request = Request(method, url, fields, body)
+            await exchange(self._clock, self._dial(source), request, answer, seconds)
+        except CancelledError:
+            raise
         except Exception as error:
-            # Both a timeout and a stop cancel the request, so the clock must tell.
-            late = self._clock.seconds() >= deadline
-            if _cancelled(error) and not late:
-                raise CancelledError from None
-            why = "no answer in time" if late else _why(error)
-            raise NoAnswer(peer=peer.hex()[:8], why=why) from None
+            raise NoAnswer(peer=peer.hex()[:8], why=why(error)) from None
+        return answer.code, Answer(bytes(answer.octets), self._ahead(answer.dates))
 
-    async def _request(
-        self, source: Source, method: bytes, name: str, body: bytes | None, limit: int
-    ) -> tuple[int, Answer]:
-        endpoint = BoundedEndpoint(self._dial(source), limit + _HEADER)
-        agent = Agent.usingEndpointFactory(
-            self._clock, _One(endpoint), HTTPConnectionPool(self._clock, persistent=False)
-        )
-        response = await agent.request(
-            method,
-            source.url(PREFIX + name.encode("ascii")),
-            Headers({b"Accept-Encoding": [b"identity"]}),
-            None if body is None else _Body(body),
-        )
-        octets = await readBody(response)
-        if len(octets) > limit:
-            raise ValueError
-        return response.code, Answer(octets, self._ahead(response))
-
-    def _ahead(self, response: IResponse) -> float | None:
+    def _ahead(self, dates: Sequence[bytes]) -> float | None:
         """By how much the clock of whoever answered is ahead, to about a second."""
-        for date in response.headers.getRawHeaders(b"Date", []):
+        for date in dates:
             try:
                 return float(stringToDatetime(date)) - self._clock.seconds()
             except (ValueError, LookupError, OverflowError):
@@ -151,53 +129,12 @@ class HttpPeers:
         return None
 
 
-@implementer(IAgentEndpointFactory)
-@dataclass(frozen=True, slots=True)
-class _One:
-    """Every request goes to this endpoint, whatever its address."""
+class _Dated(Collected):
+    """An answer, and what its sender's clock said."""
 
-    endpoint: IStreamClientEndpoint
+    dates: Sequence[bytes] = ()
 
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        return self.endpoint
-
-
-@implementer(IBodyProducer)
-class _Body:
-    """What is sent, written at once: the transport holds it, and its other end bounds it."""
-
-    def __init__(self, octets: bytes) -> None:
-        self._octets = octets
-        self.length = len(octets)
-
-    def startProducing(self, consumer: Any) -> Deferred[None]:
-        consumer.write(self._octets)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:
-        """It is written already."""
-
-    def resumeProducing(self) -> None:
-        """It is written already."""
-
-    def stopProducing(self) -> None:
-        """It is written already."""
-
-
-def _cancelled(error: Exception) -> bool:
-    """Whether somebody cancelled it; twisted.web wraps that in errors of its own."""
-    reasons = getattr(error, "reasons", ())
-    return isinstance(error, CancelledError) or any(each.check(CancelledError) for each in reasons)
-
-
-def _why(error: Exception) -> str:
-    """What went wrong, in a word or two; never the error's own text."""
-    match error:
-        case DNSLookupError():
-            return "its name is not known"
-        case ConnectError():
-            return "no connection"
-        case ValueError() | PartialDownloadError():
-            return "the answer is not whole, or too long"
-        case _:
-            return "the connection broke"
+    @override
+    def begin(self, response: IResponse) -> None:
+        super().begin(response)
+        self.dates = response.headers.getRawHeaders(b"Date", [])

@@ -233,11 +233,11 @@ class _One:
 
 def _failed(source: str, document: str, error: Exception) -> FetchFailed:
     code = error.code if isinstance(error, Status) else None
-    return FetchFailed(source=source, document=document, why=_why(error), answered=code)
+    return FetchFailed(source=source, document=document, why=why(error), answered=code)
 
 
-def _why(error: Exception) -> str:
-    """What went wrong, in a word or two; never the error's own text."""
+def why(error: Exception) -> str:
+    """What went wrong with :func:`exchange`, in a word or two; never the error's own text."""
     match error:
         case Late():
             return "no answer in time"
