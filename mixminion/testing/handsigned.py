@@ -48,8 +48,13 @@ class HandSigned:
 
     @property
     def authorities(self) -> Sequence[bytes]:
-        """Whom servers and clients are told to believe."""
+        """Whom servers and clients believe."""
         return self.signings.authorities
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """What they are told of them."""
+        return [identity.hex() for identity in self.authorities]
 
     @property
     def documents(self) -> Documents:

@@ -18,7 +18,6 @@ from mixminion.client.database import InlineExecutor
 from mixminion.crypto.rng import SeededRandom
 from mixminion.directory.parameters import PacketGeometry, Parameters
 from mixminion.directory.view import View
-from mixminion.dirhttp.cache import Documents
 from mixminion.disk import private
 from mixminion.interfaces import IExit
 from mixminion.mmtp import ALPN
@@ -44,7 +43,7 @@ CLIENT = """\
 [Client]
 
 [Directory]
-authorities = {keys}
+authorities = {authorities}
 sources = {sources}
 """
 
@@ -57,19 +56,20 @@ class Directory(Protocol):
         """Whom servers and clients believe."""
 
     @property
-    def sources(self) -> Sequence[str]:
-        """Where they fetch, besides from the mixes: URLs."""
+    def lines(self) -> Sequence[str]:
+        """What they have of those in their configurations; with an address where mixes publish
+        and everybody fetches."""
 
     @property
-    def documents(self) -> Documents:
-        """The newest consensus and its keys."""
+    def sources(self) -> Sequence[str]:
+        """Where they fetch besides from those and from the mixes: URLs."""
 
     @property
     def view(self) -> View:
-        """What it shows."""
+        """The network as the newest consensus shows it."""
 
     def publish(self, descriptor: bytes) -> None:
-        """A mix describes itself."""
+        """A mix describes itself; whoever has an address hears of it from the mix."""
 
     def remove(self, identity: bytes) -> None:
         """A mix is to be listed no longer."""
@@ -169,13 +169,13 @@ class VirtualNetwork:
         return build.forward(geometry, hops, body, self.random)
 
     def client(self, name: str = "client", clock: IReactorTime | None = None) -> Client:
-        """A client with a state of its own; fetches from the directory, not from mixes."""
+        """A client with a state of its own, at *clock* if its own is to be wrong."""
         home = self.folder / name
         private.make_folder(home)
-        keys = ", ".join(key.hex() for key in self.directory.authorities)
+        authorities = ", ".join(self.directory.lines)
         sources = ", ".join(self.directory.sources)
         config = home / "mixminion.conf"
-        private.write(config, CLIENT.format(keys=keys, sources=sources).encode())
+        private.write(config, CLIENT.format(authorities=authorities, sources=sources).encode())
         return Client(
             clock or self.clock,
             load_config(str(config)),

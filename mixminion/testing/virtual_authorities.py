@@ -13,7 +13,7 @@ memory wires.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from mixminion.authority.config import SECTIONS, Settings
+from mixminion.authority.desk import Desk
 from mixminion.authority.figures import Figures
 from mixminion.authority.folder import PrivateFolder
 from mixminion.authority.peers import HttpPeers
+from mixminion.authority.records import Decision
 from mixminion.authority.server import AuthorityServer, Surroundings, Told
 from mixminion.config import parse
 from mixminion.crypto import sign
@@ -53,10 +55,13 @@ authorities =
 test-network = yes
 {network}
 [Admission]
+{open}
+{admission}
+"""
+OPEN = """\
 policy = open
 waiting-time = 0 s
 exit-waiting-time = 0 s
-{admission}
 """
 
 
@@ -119,6 +124,17 @@ class VirtualAuthority:
         settings = self._group.settings(self, **changes)
         return Told(settings, self.signer, self.signing_ends, figures or Figures())
 
+    def certify(self) -> None:
+        """Make a new signing key, and use it from now on."""
+        self.signer, self.signing_ends = self.certified(self._group.clock.seconds())
+        self.reload()
+
+    def reload(self) -> None:
+        """Read configuration and keys again, if it runs."""
+        if self.server is not None:
+            telling = self.server.tell(self.told())
+            self._group.clock.result_of(Deferred.fromCoroutine(telling))
+
     def start(self, **changes: Any) -> None:
         """Start it; what it left on the disk is found again."""
         group = self._group
@@ -157,7 +173,8 @@ class VirtualAuthority:
 
 class VirtualAuthorities:
     """*count* authorities with homes under *folder*; *network* and *admission* are lines of their
-    configurations."""
+    configurations, the latter after those that let everybody in at once unless they have a policy
+    of their own."""
 
     def __init__(
         self,
@@ -182,15 +199,32 @@ class VirtualAuthorities:
 
     def settings(self, each: VirtualAuthority, **changes: Any) -> Settings:
         """The settings of one of them."""
-        texts: Mapping[str, Any] = {
+        texts: dict[str, Any] = {
             "lines": ",\n  ".join(self._lines),
             "nickname": each.nickname,
             "host": each.host,
             **self._texts,
             **changes,
         }
+        texts["open"] = "" if "policy =" in texts["admission"] else OPEN
         filename = str(each.home / "authority.conf")
         return Settings.of(parse(TEXT.format(**texts), filename=filename, sections=SECTIONS))
+
+    @property
+    def running(self) -> list[AuthorityServer]:
+        """Those that run."""
+        return [each.server for each in self.all if each.server is not None]
+
+    def configure(self, **texts: str) -> None:
+        """Other lines for all; those that run read them, the others when they start."""
+        self._texts |= texts
+        for each in self.all:
+            each.reload()
+
+    def decide(self, server: AuthorityServer, name: str, decision: Decision) -> None:
+        """What the operator of one of them says of a mix, by nickname or identity."""
+        deciding = Desk(server).decide(name, decision, exit=True)
+        self.clock.result_of(Deferred.fromCoroutine(deciding))
 
     def start(self) -> None:
         """Start all."""

@@ -1,22 +1,33 @@
-"""One mix of a virtual network: real in everything but what surrounds it."""
+"""One mix of a virtual network: real in everything but what surrounds it.
+
+It fetches the directory, and publishes where an authority has an address, over real HTTP.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+)
+from typing_extensions import override
 
 from mixminion.counters import Counters
 from mixminion.crypto import kdf, sign
+from mixminion.directory.bootstrap import Authority, authority
 from mixminion.directory.descriptor import PROTOCOLS, Descriptor, PacketKey
 from mixminion.directory.parts import Exit, Rule
+from mixminion.directory.view import View
 from mixminion.dirhttp.cache import DocumentCache
 from mixminion.dirhttp.fetch import Fetcher
+from mixminion.dirhttp.requester import Requester
 from mixminion.dirhttp.resource import resource
 from mixminion.dirhttp.site import QuietSite
-from mixminion.dirhttp.sources import Source, over_tls
+from mixminion.dirhttp.sources import Dial, Source, over_tls
 from mixminion.disk import private
 from mixminion.exits.delivery import Delivery
 from mixminion.exits.section import FragmentsSection
@@ -24,6 +35,7 @@ from mixminion.interfaces import IExit
 from mixminion.mix.batches import Made, Wanted
 from mixminion.mix.documents import Documents
 from mixminion.mix.keys import PacketKeys
+from mixminion.mix.publishing import Publishing
 from mixminion.mix.server import MixServer, Surroundings
 from mixminion.mix.unwrapping import Unwrapping
 from mixminion.mix.workers import InlineWorkers
@@ -44,6 +56,15 @@ if TYPE_CHECKING:
 PORT = 48_099
 DAY = 86_400
 STORE = 64 * 2**20
+
+
+class Workers(InlineWorkers):
+    """Do not look at key files again and again, which would be most of a month's work."""
+
+    @override
+    def check(self) -> Deferred[None]:
+        """Nobody else has them."""
+        return succeed(None)
 
 
 class Listening:
@@ -85,26 +106,30 @@ class VirtualMix:
         self.counters = Counters()
         self.server: MixServer | None = None
         self.process: Process | None = None
-        now = network.clock.seconds()
         self._identity_private, self.identity = sign.generate()
         self.node_id = kdf.sha256(self.identity)
-        self._signing_private, signing_public = sign.generate()
-        start = int(now) - 3600
-        self._credentials = LinkCredentials(
-            self.identity,
-            self._signing_private,
-            certify(self._identity_private, signing_public, start, start + 60 * DAY),
-            network.clock,
-        )
+        self.certify()
+        self._start = 1  # the number of its store's start
+        self.publishing: Publishing | None = None
         keys = self.folder / "keys"
         private.make_folder(keys)
         self.keys = PacketKeys(keys, self.node_id)
         self.cache = DocumentCache(network.directory.authorities)
-        current = int(now // network.parameters.key_period)
+        current = int(network.clock.seconds() // network.parameters.key_period)
         wanted = [
             Wanted(n, geometries.of(network.schedule(n))) for n in range(current, current + PERIODS)
         ]
         self.publish([self.keys.make(each) for each in wanted])
+
+    def certify(self) -> None:
+        """Make a new signing key, valid for 60 days; one that runs uses it for links when it is
+        started again."""
+        now = self._network.clock.seconds()
+        secret, public = sign.generate()
+        start = int(now) - 3600
+        certificate = certify(self._identity_private, public, start, start + 60 * DAY)
+        self._signer = server_signer(self._identity_private, secret, now=now)
+        self._credentials = LinkCredentials(self.identity, secret, certificate, self._network.clock)
 
     def publish(self, made: Sequence[Made]) -> None:
         """Describe this server with those packet keys, and tell the network's authorities."""
@@ -112,7 +137,7 @@ class VirtualMix:
         self.descriptor = self.cache.descriptor = Descriptor(
             identity=self.identity,
             nickname=self.nickname,
-            start=1,
+            start=self._start,
             published=int(now),
             valid_after=int(now),
             valid_until=int(now) + 30 * DAY,
@@ -128,16 +153,27 @@ class VirtualMix:
                 Exit.described(name, FragmentsSection().published(exit.describe()))
                 for name, exit in self._exits().items()
             ),
-        ).sign(server_signer(self._identity_private, self._signing_private, now=now))
+        ).sign(self._signer)
         self._network.directory.publish(self.descriptor)
+        if self.publishing is not None:
+            self.publishing.offer(self.descriptor)
+
+    def update(self) -> None:
+        """Fetch the directory for one that does not run."""
+        network = self._network
+        fetcher = self._fetcher(Process(network.clock, network.wire, self.host))
+        fetching = Deferred.fromCoroutine(fetcher.fetch(self._sources, self.cache))
+        at_once(self.cache.accept(network.clock.result_of(fetching).documents))
 
     def _exits(self) -> dict[str, IExit]:
         """The exits of a server that starts now."""
         return {EXIT: self.exit, **self._network.exits()}
 
     def start(self) -> None:
-        """Start it on what its store holds."""
+        """Start it on what its store holds; where it has no directory it fetches one first."""
         network = self._network
+        if self.cache.latest is None:
+            self.update()
         network.clock.result_of(self.begin(Process(network.clock, network.wire, self.host)))
 
     def begin(self, process: Process) -> Deferred[None]:
@@ -148,18 +184,10 @@ class VirtualMix:
             clock=clock,
             random=random,
             counters=self.counters,
-            workers=InlineWorkers(Unwrapping(self.keys)),
-            open_store=lambda: Store.open(
-                self.folder / "store",
-                map_size=STORE,
-                in_thread=process.executor(InlineExecutor(clock), network.commit),
-                random=random,
-                free_reserve=0,
-            ),
+            workers=Workers(Unwrapping(self.keys)),
+            open_store=lambda: self._open(process),
             listen=lambda factory: Listening(network.wire, self.host, factory, process),
-            connect=lambda address: process.endpoint(
-                network.wire.client(address.host, address.port, self.host)
-            ),
+            connect=lambda address: self._endpoint(process, address),
             delivery=lambda store: Delivery(
                 self._exits(), store, clock, random, self.counters, "mix.example"
             ),
@@ -168,37 +196,85 @@ class VirtualMix:
             accepts=self.accepts,
             dials=self.dials,
         )
-        if cache.latest is None:
-            at_once(cache.accept(network.directory.documents))
         view = cache.latest
         assert view is not None
         self.process = process
         self.server = MixServer(self._credentials, view, around)
         self.server.open()
+        self.publishing = Publishing(
+            clock=clock,
+            random=random,
+            requester=Requester(clock, self._dialler(process)),
+            authorities=self._authorities,
+            identity=self.identity,
+            renew=self.server.publish,
+        )
         self._documents = Documents(
             clock=clock,
             random=random,
             cache=cache,
-            fetcher=Fetcher(
-                clock,
-                lambda source: over_tls(source, around.connect(source.place), clock),
-                random,
-            ),
-            sources=[Source.parse(source) for source in network.directory.sources],
-            adopt=self.server.adopt,
+            fetcher=self._fetcher(process),
+            sources=self._sources,
+            adopt=self._adopt,
+            early=self.publishing.check.early,
         )
         self._documents.start()
+        self.publishing.start()
         return Deferred.fromCoroutine(self.server.start())
+
+    def _open(self, process: Process) -> Store:
+        network = self._network
+        store = Store.open(
+            self.folder / "store",
+            map_size=STORE,
+            in_thread=process.executor(InlineExecutor(process.clock), network.commit),
+            random=network.random,
+            published=self._start,
+            free_reserve=0,
+        )
+        self._start = store.started.number
+        return store
+
+    # -- the directory -------------------------------------------------------------------------
+
+    @property
+    def _authorities(self) -> list[Authority]:
+        return [authority.read(line) for line in self._network.directory.lines]
+
+    @property
+    def _sources(self) -> list[Source]:
+        """Everywhere to ask but at other mixes."""
+        urls = [each.url for each in self._authorities if each.url]
+        return [Source.parse(url) for url in (*urls, *self._network.directory.sources)]
+
+    def _endpoint(self, process: Process, place: HostPort) -> IStreamClientEndpoint:
+        return process.endpoint(self._network.wire.client(place.host, place.port, self.host))
+
+    def _dialler(self, process: Process) -> Dial:
+        return lambda source: over_tls(source, self._endpoint(process, source.place), process.clock)
+
+    def _fetcher(self, process: Process) -> Fetcher:
+        return Fetcher(process.clock, self._dialler(process), self._network.random)
+
+    def _adopt(self, view: View) -> None:
+        """A newer consensus."""
+        assert self.server is not None
+        self.server.adopt(view)
+        assert self.publishing is not None
+        self.publishing.consensus(float(view.parameters.consensus_interval))
+
+    # -- ending --------------------------------------------------------------------------------
 
     def kill(self) -> None:
         """End it at once; all that is left is what its store has committed."""
         assert self.process is not None
         self.process.kill()
-        self.process = self.server = None
+        self.process = self.server = self.publishing = None
 
     def stop(self) -> None:
         """Stop it in order."""
-        assert self.server is not None
+        assert self.server is not None and self.publishing is not None
         self._documents.stop()
+        self.publishing.stop()
         self._network.clock.result_of(Deferred.fromCoroutine(self.server.stop()))
-        self.process = self.server = None
+        self.process = self.server = self.publishing = None

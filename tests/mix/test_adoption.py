@@ -115,7 +115,7 @@ class AdoptionTests(SyncTestCase):
         self.assertEqual(status["needs-restart"], ["strategy"])
         self.assertEqual(len(list(server.complaints())), 1)
         self.first.stop()
-        at_once(self.first.cache.accept(self.network.directory.documents))
+        at_once(self.first.cache.accept(self.network.signer.documents))
         self.first.start()
         assert self.first.server is not None
         status = self.clock.result_of(Deferred.fromCoroutine(self.first.server.status()))

@@ -173,7 +173,7 @@ class SuiteTests(BorderCase):
         self.network.signer.signings.schedule = schedule
         self.clock.advance(1)
         self.network.signer.sign()
-        self.clock.advance(8 * HOUR)  # they fetch it, make keys, and fetch the next one
+        self.clock.advance(14 * HOUR)  # they fetch it, make keys, and fetch the next one
         return self.network.view
 
     def suites(self, view: View) -> dict[int, tuple[str, int]]:

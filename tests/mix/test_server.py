@@ -466,6 +466,8 @@ class StartAndStopTests(SyncTestCase):
 
     def _begin(self) -> Deferred[None]:
         """Start the first mix without waiting for it."""
+        if self.first.cache.latest is None:
+            self.first.update()
         return self.first.begin(Process(self.clock, self.network.wire, self.first.host))
 
 

@@ -112,6 +112,8 @@ class Run:
                 self._start(mix, process)
 
     def _start(self, mix: VirtualMix, process: Process) -> None:
+        if mix.cache.latest is None:
+            mix.update()
         ready: list[Any] = []
         try:
             _ = mix.begin(process).addBoth(ready.append)
