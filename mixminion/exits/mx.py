@@ -61,7 +61,7 @@ class Mx:
     ) -> None:
         self._reactor = reactor
         self._random = random
-        self._routes = Routes(reactor, names, terms, manner.hello)
+        self._routes = Routes(reactor, random, names, terms, manner.hello)
         self._policies = policies
         self._terms = terms
         self._manner = replace(manner, refuse_loop=True)

@@ -179,6 +179,10 @@ class Section(LimitedSection):
             yield "from", f"expected an address in the domain {self.domain}"
         if self.transport != RELAY and self.user is not None:
             yield "user", "expected transport = relay beside it"
+        if self.transport != MX:
+            for key in ("resolver", "source", "source6"):
+                if getattr(self, key) is not None:
+                    yield key, "expected transport = mx beside it"
         if self.transport == MX and self.tls == smtp_tls.IMPLICIT:
             yield "tls", "expected another: servers for everybody begin without TLS"
         if self.ca_file is not None and self.tls not in smtp_tls.CHECKED:

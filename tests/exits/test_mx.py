@@ -110,6 +110,23 @@ class RouteTests(MxCase):
         self.assertEqual(kind(await other.deliver(message())), ("delivered", "smtp-250"))
         self.assertEqual((len(self.one.received), len(self.two.received)), (1, 2))
 
+    async def test_equals(self) -> None:
+        """Hosts of one preference are tried in an order that is drawn."""
+        self.zone.records["example.test"] = [mx(10, "one.test"), mx(10, "two.test")]
+        way = self.exit()._way
+        assert isinstance(way, Mx)
+        routes = [await way._routes.to("example.test", None) for _ in range(20)]
+        self.assertEqual({route[0][0] for route in routes}, {"one.test", "two.test"})
+
+    async def test_half_a_zone(self) -> None:
+        """A host whose name cannot be resolved now is passed over; alone it is for now."""
+        self.zone.broken.add("one.test")
+        self.assertEqual(kind(await self.exit().deliver(message())), ("delivered", "smtp-250"))
+        self.assertEqual(len(self.two.received), 1)
+        self.zone.broken.add("two.test")
+        self.assertEqual(kind(await self.exit().deliver(message())), ("temporary", "dns"))
+        self.flushLoggedErrors(RuntimeError)  # the name server's
+
     async def test_refusals_are_not_passed_over(self) -> None:
         """What a server says of a recipient counts; the next one is not asked."""
         for code, expected in ((550, "permanent"), (450, "temporary")):
@@ -317,3 +334,8 @@ class NamesTests(SyncTestCase):
             text = f"[Exit smtp]\nmodule = smtp\ndomain = mix.test\ntransport = mx\n{line}\n"
             with self.assertRaises(ConfigErrors):
                 kit.config(text)
+        for line in ("source = 192.0.2.1", "source6 = ::1", "resolver = 127.0.0.1:53"):
+            text = f"[Exit smtp]\nmodule = smtp\ndomain = mix.test\n{line}\n"
+            with self.assertRaises(ConfigErrors):
+                kit.config(text)
+            kit.config(text + "transport = mx\n")
