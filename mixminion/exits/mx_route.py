@@ -28,6 +28,16 @@ class Terms:
     source: str | None = None
     source6: str | None = None
     internal: bool = False
+    dane: bool = False  #: believe what a validating resolver says of certificates
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Hosts with their addresses, in the order to try them; none for now.  *validated* says
+    whether it is certain that these are the domain's hosts."""
+
+    places: tuple[tuple[str, str], ...]
+    validated: bool
 
 
 class Routes:
@@ -43,15 +53,15 @@ class Routes:
         self._hello = hello.lower()
         self._confirmed: tuple[float, bool] | None = None
 
-    async def to(self, domain: str, policy: Policy | None) -> list[tuple[str, str]]:
-        """Hosts with their addresses, as far as *policy* allows them; none for now.  Among equals
-        the order is drawn (RFC 5321, 5.1).
+    async def to(self, domain: str, policy: Policy | None) -> Route:
+        """The route, as far as *policy* allows it.  Among equals the order is drawn (RFC 5321,
+        5.1).
 
         :raises NoMail: there are none for good, also because we are the best of them
             ourselves (``loop``) or none is in public (``not-public``).
         :raises mixminion.exits.mx_names.NoAnswer: for now.
         """
-        hosts = await self._names.hosts(domain)
+        hosts, validated = await self._names.hosts(domain)
         hosts.sort(key=lambda host: (host[0], self._random.uniform()))
         ours = [preference for preference, name in hosts if name == self._hello]
         before = [name for preference, name in hosts if not ours or preference < min(ours)]
@@ -78,7 +88,7 @@ class Routes:
             raise NoAnswer
         if not found and hidden:
             raise NoMail("not-public")
-        return found[:MOST_TRIED]
+        return Route(tuple(found[:MOST_TRIED]), validated)
 
     async def _addresses(self, host: str) -> list[str]:
         """IPv4 first; but IPv6 first from an address of ours that has a name."""

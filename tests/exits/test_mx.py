@@ -116,7 +116,7 @@ class RouteTests(MxCase):
         way = self.exit()._way
         assert isinstance(way, Mx)
         routes = [await way._routes.to("example.test", None) for _ in range(20)]
-        self.assertEqual({route[0][0] for route in routes}, {"one.test", "two.test"})
+        self.assertEqual({route.places[0][0] for route in routes}, {"one.test", "two.test"})
 
     async def test_half_a_zone(self) -> None:
         """A host whose name cannot be resolved now is passed over; alone it is for now."""
@@ -194,7 +194,7 @@ class RouteTests(MxCase):
         async def route(keys: str) -> list[str]:
             way = self.exit(f"tls = no\ninternal-addresses = yes\n{keys}")._way
             assert isinstance(way, Mx)
-            return [address for _, address in await way._routes.to("example.test", None)]
+            return [address for _, address in (await way._routes.to("example.test", None)).places]
 
         self.assertEqual(await route(""), ["192.0.2.1"])
         source = "source6 = 2001:db8::1"
@@ -215,7 +215,7 @@ class RouteTests(MxCase):
             self.zone.records[host] = [a(f"127.0.1.{n + 1}"), a(f"127.0.2.{n + 1}")]
         way = self.exit()._way
         assert isinstance(way, Mx)
-        self.assertEqual(len(await way._routes.to("example.test", None)), 6 - 1)
+        self.assertEqual(len((await way._routes.to("example.test", None)).places), 5)
         self.assertEqual(kind(await self.exit().deliver(message()))[0], "temporary")
 
 
@@ -330,7 +330,10 @@ class NamesTests(SyncTestCase):
 
     def test_words(self) -> None:
         """What is no address of ours, and what does not go together."""
-        for line in ("source = ::1", "source6 = 192.0.2.1", "tls = implicit", "resolver = x"):
+        for line in (
+            *("source = ::1", "source6 = 192.0.2.1", "tls = implicit", "resolver = x"),
+            *("dane = yes", "dane = yes\nresolver = 192.0.2.1:53"),
+        ):
             text = f"[Exit smtp]\nmodule = smtp\ndomain = mix.test\ntransport = mx\n{line}\n"
             with self.assertRaises(ConfigErrors):
                 kit.config(text)
