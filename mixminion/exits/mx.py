@@ -9,7 +9,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
-from twisted.internet.defer import DeferredList, ensureDeferred
+from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
@@ -77,6 +77,7 @@ class Mx:
         self._relays: OrderedDict[_Key, Relay] = OrderedDict()
         self._busy: Counter[str] = Counter()
         self._down: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._sending: set[Deferred[Mapping[str, Outcome]]] = set()
         self._stopping = False
 
     async def send(self, envelope: Envelope) -> Mapping[str, Outcome]:
@@ -90,9 +91,11 @@ class Mx:
             ensureDeferred(self._limited(domain, replace(envelope, recipients=tuple(names))))
             for domain, names in domains.items()
         ]
+        self._sending.update(sending)
         try:
             results = await DeferredList(sending, consumeErrors=True)
         finally:
+            self._sending.difference_update(sending)
             for each in sending:
                 each.cancel()
         outcomes: dict[str, Outcome] = {}
@@ -106,6 +109,8 @@ class Mx:
         """See :class:`~mixminion.exits.answers.Way`."""
         self._stopping = True
         await DeferredList([ensureDeferred(relay.stop()) for relay in self._relays.values()])
+        for each in list(self._sending):  # those that wait for a name
+            each.cancel()
 
     # -- one domain ---------------------------------------------------------------------------
 
@@ -186,6 +191,8 @@ class Mx:
     def _relay(
         self, host: str, address: str, level: Level, vouched: tuple[dane.Record, ...] = ()
     ) -> Relay:
+        if self._stopping:
+            raise Unreachable("stopping")
         key = (host, address, level, vouched)
         relay = self._relays.get(key)
         if relay is None:

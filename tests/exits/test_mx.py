@@ -273,6 +273,22 @@ class SessionTests(MxCase):
         self.assertEqual(kind(outcome), ("delivered", "in-part"))
         self.assertEqual(len(self.two.received), 1)
 
+    async def test_stop(self) -> None:
+        """An exit that stops waits for mails under way, and for no name."""
+        self.one.script.delay = 0.3
+        self.zone.silent.add("other.test")
+        self.patch(mx_names, "TIMEOUTS", (2,))
+        exit = self.exit()
+        under_way = ensureDeferred(exit.deliver(message()))
+        asking = ensureDeferred(exit.deliver(message("eve@other.test", n=2)))
+        await deferLater(reactor, 0.1)
+        await exit.stop()
+        self.assertEqual(kind(self.successResultOf(under_way)), ("delivered", "smtp-250"))
+        self.assertEqual(kind(self.successResultOf(asking)), ("temporary", "dns"))
+        outcome = await exit.deliver(message(n=3))
+        self.assertEqual(kind(outcome), ("unreachable", "stopping"))
+        await deferLater(reactor, 2.1)  # Twisted's resolver has no end of its own
+
     async def test_source(self) -> None:
         """Mail comes from the address that was configured."""
         exit = self.exit("tls = no\ninternal-addresses = yes\nsource = 127.0.0.7")
