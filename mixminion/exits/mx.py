@@ -9,14 +9,15 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
-from twisted.internet.defer import DeferredList, ensureDeferred
+from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 
+from mixminion.exits import dane
 from mixminion.exits.mta_sts import Policies
 from mixminion.exits.mx_names import Names, NoAnswer, NoMail
-from mixminion.exits.mx_route import Routes, Terms
+from mixminion.exits.mx_route import Route, Routes, Terms
 from mixminion.exits.smtp_relay import Relay
 from mixminion.exits.smtp_session import LOOP, Envelope, Manner, Unreachable
 from mixminion.exits.smtp_tls import TlsMaker
@@ -37,13 +38,18 @@ class Level(enum.Enum):
     PLAIN = enum.auto()
     TRIED = enum.auto()  #: TLS when it is offered, by any certificate, if at all
     CHECKED = enum.auto()
+    VOUCHED = enum.auto()  #: by what the DNS says of its certificate
+
+
+_Key = tuple[str, str, Level, tuple[dane.Record, ...]]
 
 
 class Mx:
     """A way out with sessions to one server after another.
 
     *tls* makes the client's side of TLS for a host.  *checked*, which looks at certificates, does
-    where *manner* requires it, and for a domain that has a policy.  Nothing of one
+    where *manner* requires it, and for a domain that has a policy; what the DNS vouches for
+    comes before both.  Nothing of one
     domain waits for another: what cannot leave now is put off at once, and a domain whose
     servers are away is left alone for a while.
     """
@@ -61,15 +67,17 @@ class Mx:
     ) -> None:
         self._reactor = reactor
         self._random = random
-        self._routes = Routes(reactor, names, terms, manner.hello)
+        self._names = names
+        self._routes = Routes(reactor, random, names, terms, manner.hello)
         self._policies = policies
         self._terms = terms
         self._manner = replace(manner, refuse_loop=True)
         self._tls = tls
         self._checked = checked
-        self._relays: OrderedDict[tuple[str, str, Level], Relay] = OrderedDict()
+        self._relays: OrderedDict[_Key, Relay] = OrderedDict()
         self._busy: Counter[str] = Counter()
         self._down: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._sending: set[Deferred[Mapping[str, Outcome]]] = set()
         self._stopping = False
 
     async def send(self, envelope: Envelope) -> Mapping[str, Outcome]:
@@ -83,9 +91,11 @@ class Mx:
             ensureDeferred(self._limited(domain, replace(envelope, recipients=tuple(names))))
             for domain, names in domains.items()
         ]
+        self._sending.update(sending)
         try:
             results = await DeferredList(sending, consumeErrors=True)
         finally:
+            self._sending.difference_update(sending)
             for each in sending:
                 each.cancel()
         outcomes: dict[str, Outcome] = {}
@@ -99,6 +109,8 @@ class Mx:
         """See :class:`~mixminion.exits.answers.Way`."""
         self._stopping = True
         await DeferredList([ensureDeferred(relay.stop()) for relay in self._relays.values()])
+        for each in list(self._sending):  # those that wait for a name
+            each.cancel()
 
     # -- one domain ---------------------------------------------------------------------------
 
@@ -121,9 +133,12 @@ class Mx:
             policy = None if self._policies is None else await self._policies.of(domain)
             checked = self._manner.required or policy is not None
             reason = "no-host" if policy is None else "mta-sts"
-            for host, address in await self._routes.to(domain, policy):
+            route = await self._routes.to(domain, policy)
+            for host, address in route.places:
                 try:
-                    answers = await self._to_host(host, address, envelope, checked=checked)
+                    vouched = await self._vouched(host, route)
+                    level = _level(vouched, checked=checked)
+                    answers = await self._to_host(host, address, envelope, level, vouched or ())
                 except Unreachable as error:
                     reason = error.reason
                     if reason == LOOP:
@@ -147,36 +162,59 @@ class Mx:
 
     # -- one host ------------------------------------------------------------------------------
 
+    async def _vouched(self, host: str, route: Route) -> tuple[dane.Record, ...] | None:
+        """What the DNS vouches for at *host*; None for nothing."""
+        if not self._terms.dane or not route.validated:
+            return None
+        try:
+            return await self._names.certificates(host, self._terms.port)
+        except NoAnswer:
+            raise Unreachable("dane") from None
+
     async def _to_host(
-        self, host: str, address: str, envelope: Envelope, *, checked: bool
+        self,
+        host: str,
+        address: str,
+        envelope: Envelope,
+        level: Level,
+        vouched: tuple[dane.Record, ...],
     ) -> Mapping[str, Outcome]:
         """Opportunistic TLS that fails is no TLS: somebody in the middle could have it so."""
-        level = Level.CHECKED if checked else Level.TRIED
         try:
-            answers = await self._relay(host, address, level).send(envelope)
+            answers = await self._relay(host, address, level, vouched).send(envelope)
         except Unreachable as error:
-            if error.reason != "tls-failed" or checked:
+            if error.reason != "tls-failed" or level is not Level.TRIED:
                 raise
             answers = await self._relay(host, address, Level.PLAIN).send(envelope)
         return {name: _not_whole(outcome) for name, outcome in answers.items()}
 
-    def _relay(self, host: str, address: str, level: Level) -> Relay:
-        key = (host, address, level)
+    def _relay(
+        self, host: str, address: str, level: Level, vouched: tuple[dane.Record, ...] = ()
+    ) -> Relay:
+        if self._stopping:
+            raise Unreachable("stopping")
+        key = (host, address, level, vouched)
         relay = self._relays.get(key)
         if relay is None:
             for other in [each for each, relay in self._relays.items() if relay.unused]:
                 if len(self._relays) < MOST_RELAYS:
                     break
                 del self._relays[other]
-            relay = Relay(self._reactor, self._endpoint(address), self._leveled(host, level))
-            self._relays[key] = relay
+            manner = self._leveled(host, level, vouched)
+            relay = self._relays[key] = Relay(self._reactor, self._endpoint(address), manner)
         self._relays.move_to_end(key)
         return relay
 
-    def _leveled(self, host: str, level: Level) -> Manner:
-        if level is Level.CHECKED:
-            return replace(self._manner, tls=self._checked(host), required=True)
-        return replace(self._manner, tls=self._tls(host) if level is Level.TRIED else None)
+    def _leveled(self, host: str, level: Level, vouched: tuple[dane.Record, ...]) -> Manner:
+        match level:
+            case Level.PLAIN:
+                return replace(self._manner, tls=None)
+            case Level.TRIED:
+                return replace(self._manner, tls=self._tls(host))
+            case Level.CHECKED:
+                return replace(self._manner, tls=self._checked(host), required=True)
+            case Level.VOUCHED:
+                return replace(self._manner, tls=dane.DaneTls(host, vouched), required=True)
 
     def _endpoint(self, address: str) -> IStreamClientEndpoint:
         six = ip_address(address).version == 6
@@ -187,6 +225,15 @@ class Mx:
             self._reactor, address, self._terms.port, self._terms.connect_timeout, bind
         )
         return endpoint
+
+
+def _level(vouched: tuple[dane.Record, ...] | None, *, checked: bool) -> Level:
+    """Records that nobody can use ask for TLS only, which is less than a check."""
+    if vouched:
+        return Level.VOUCHED
+    if checked:
+        return Level.CHECKED
+    return Level.TRIED if vouched is None else Level.VOUCHED
 
 
 def _all(envelope: Envelope, kind: OutcomeKind, reason: str) -> Mapping[str, Outcome]:

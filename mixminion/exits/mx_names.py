@@ -11,14 +11,18 @@ from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 
-from twisted.names import client, dns
+from twisted.names import dns
 from twisted.names.error import DNSNameError
 
 from mixminion.errors import PeerError
+from mixminion.exits import dane, mx_resolver
 
 MOST_HOSTS = 10
 MOST_ADDRESSES = 4
 """Of one host."""
+
+MOST_CERTIFICATES = 20
+TLSA = 52
 
 TIMEOUTS = (2, 5, 10)
 """Seconds for each try of a question."""
@@ -53,22 +57,33 @@ class Names:
         self._make = resolver
         self._resolver: Any = None
 
-    async def hosts(self, domain: str) -> list[tuple[int, str]]:
+    async def hosts(self, domain: str) -> tuple[list[tuple[int, str]], bool]:
         """The hosts that take mail for *domain*, with their preferences, the best first; the
-        domain itself where it names none.
+        domain itself where it names none.  And whether the answer that names them was validated.
 
         :raises NoMail: ``no-domain``, or ``null-mx`` where it says that it takes none.
         :raises NoAnswer: for now.
         """
-        found = await self._ask(domain, dns.MX)
+        found = await self._records(domain, dns.MX)
         if found is None:
             raise NoMail("no-domain")
-        hosts = sorted((each.preference, _text(each.name)) for each in found)
+        hosts = sorted((each.payload.preference, _text(each.payload.name)) for each in found)
         if not hosts:
-            return [(0, domain)]
+            return [(0, domain)], False
         if all(name == "" for _, name in hosts):
             raise NoMail("null-mx")
-        return [(preference, name) for preference, name in hosts if name][:MOST_HOSTS]
+        named = [(preference, name) for preference, name in hosts if name]
+        return named[:MOST_HOSTS], _validated(found)
+
+    async def certificates(self, host: str, port: int) -> tuple[dane.Record, ...] | None:
+        """What the DNS vouches for at *host*; None where it vouches for nothing.
+
+        :raises NoAnswer: for now; mail may not be sent there meanwhile.
+        """
+        found = await self._records(f"_{port}._tcp.{host}", TLSA)
+        if not found or not _validated(found):
+            return None
+        return dane.parse(each.payload.data for each in found[:MOST_CERTIFICATES])
 
     async def addresses(self, host: str, *, six: bool) -> list[str]:
         """The IPv6 addresses of *host*, or those of IPv4; none where it has none.
@@ -95,6 +110,11 @@ class Names:
 
     async def _ask(self, name: str, kind: int) -> list[Any] | None:
         """The payloads of type *kind* in the answer; None for a name that does not exist."""
+        found = await self._records(name, kind)
+        return None if found is None else [each.payload for each in found]
+
+    async def _records(self, name: str, kind: int) -> list[Any] | None:
+        """The same with their headers."""
         if self._resolver is None:
             self._resolver = self._make()
         try:
@@ -105,7 +125,11 @@ class Names:
             return None
         except Exception:  # of many kinds, all of which say the name
             raise NoAnswer from None
-        return [each.payload for each in answers if each.type == kind]
+        return [each for each in answers if each.type == kind]
+
+
+def _validated(found: Iterable[Any]) -> bool:
+    return all(getattr(each, "validated", False) for each in found)
 
 
 def _text(name: dns.Name) -> str:
@@ -117,9 +141,9 @@ def _six(record: dns.Record_AAAA) -> str:
     return str(IPv6Address(record.address))
 
 
-def resolver(reactor: Any, servers: Iterable[tuple[str, int]]) -> client.Resolver:
+def resolver(reactor: Any, servers: Iterable[tuple[str, int]]) -> Any:
     """A resolver that asks *servers* in turn."""
-    return client.Resolver(servers=list(servers), timeout=TIMEOUTS, reactor=reactor)
+    return mx_resolver.resolver(reactor, servers, TIMEOUTS)
 
 
 def system_servers(path: Path = RESOLV_CONF) -> list[tuple[str, int]]:

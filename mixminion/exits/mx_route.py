@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from mixminion.exits.mta_sts import Policy
-from mixminion.exits.mx_names import Names, NoMail
+from mixminion.exits.mx_names import Names, NoAnswer, NoMail
 from mixminion.exits.smtp_session import LOOP
-from mixminion.interfaces import Clock
+from mixminion.interfaces import Clock, Random
 
 MOST_TRIED = 5
 """Addresses of one domain that one attempt goes through."""
@@ -28,45 +28,67 @@ class Terms:
     source: str | None = None
     source6: str | None = None
     internal: bool = False
+    dane: bool = False  #: believe what a validating resolver says of certificates
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Hosts with their addresses, in the order to try them; none for now.  *validated* says
+    whether it is certain that these are the domain's hosts."""
+
+    places: tuple[tuple[str, str], ...]
+    validated: bool
 
 
 class Routes:
     """Routes from a server whose name is *hello*."""
 
-    def __init__(self, clock: Clock, names: Names, terms: Terms, hello: str) -> None:
+    def __init__(
+        self, clock: Clock, random: Random, names: Names, terms: Terms, hello: str
+    ) -> None:
         self._clock = clock
+        self._random = random
         self._names = names
         self._terms = terms
         self._hello = hello.lower()
         self._confirmed: tuple[float, bool] | None = None
 
-    async def to(self, domain: str, policy: Policy | None) -> list[tuple[str, str]]:
-        """Hosts with their addresses, as far as *policy* allows them; none for now.
+    async def to(self, domain: str, policy: Policy | None) -> Route:
+        """The route, as far as *policy* allows it.  Among equals the order is drawn (RFC 5321,
+        5.1).
 
         :raises NoMail: there are none for good, also because we are the best of them
             ourselves (``loop``) or none is in public (``not-public``).
         :raises mixminion.exits.mx_names.NoAnswer: for now.
         """
-        hosts = await self._names.hosts(domain)
+        hosts, validated = await self._names.hosts(domain)
+        hosts.sort(key=lambda host: (host[0], self._random.uniform()))
         ours = [preference for preference, name in hosts if name == self._hello]
         before = [name for preference, name in hosts if not ours or preference < min(ours)]
         if not before:
             raise NoMail(LOOP)
         found: list[tuple[str, str]] = []
-        hidden = False
+        hidden = unanswered = False
         for host in before:
             if policy is not None and not policy.takes(host):
                 continue
-            for address in await self._addresses(host):
+            try:
+                addresses = await self._addresses(host)
+            except NoAnswer:  # another may do
+                unanswered = True
+                continue
+            for address in addresses:
                 if self._terms.internal or ip_address(address).is_global:
                     found.append((host, address))
                 else:
                     hidden = True
             if len(found) >= MOST_TRIED:
                 break
-        if hidden and not found:
+        if not found and unanswered:
+            raise NoAnswer
+        if not found and hidden:
             raise NoMail("not-public")
-        return found[:MOST_TRIED]
+        return Route(tuple(found[:MOST_TRIED]), validated)
 
     async def _addresses(self, host: str) -> list[str]:
         """IPv4 first; but IPv6 first from an address of ours that has a name."""
@@ -74,8 +96,12 @@ class Routes:
         source6 = self._terms.source6
         if source6 is None:
             return four
-        six = await self._names.addresses(host, six=True)
-        return [*six, *four] if await self._is_confirmed(source6) else [*four, *six]
+        try:
+            six = await self._names.addresses(host, six=True)
+            confirmed = await self._is_confirmed(source6)
+        except NoAnswer:
+            return four
+        return [*six, *four] if confirmed else [*four, *six]
 
     async def _is_confirmed(self, source6: str) -> bool:
         now = self._clock.seconds()

@@ -202,6 +202,7 @@ def _mx(section: Section, environment: ExitEnvironment) -> Mx:
         source=section.source,
         source6=section.source6,
         internal=section.internal_addresses,
+        dane=section.dane,
     )
     reactor = environment.reactor
     names = Names(lambda: mx_names.resolver(reactor, servers))

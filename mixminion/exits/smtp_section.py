@@ -33,6 +33,10 @@ def _source(version: int) -> Value[str]:
     return Value(f"an IPv{version} address", parse)
 
 
+def _on_this_machine(resolver: HostPort | None) -> bool:
+    return resolver is not None and resolver.address is not None and resolver.address.is_loopback
+
+
 _CHECKED = "tls = required or tls = implicit"
 
 
@@ -91,6 +95,12 @@ class Section(LimitedSection):
         default="mta-sts.json",
         doc="""Where these policies are kept.  It names domains that mail went to and that have a
         policy.""",
+    )
+    dane: bool = option(
+        values.boolean,
+        default="no",
+        doc="""With transport = mx: whether certificates are checked by what the DNS says of them
+        (DANE, RFC 7672).  It needs a resolver on this machine that validates DNSSEC.""",
     )
     mx_port: int = option(
         values.integer(1, 65535), default=25, doc="With transport = mx: the port; for tests."
@@ -179,6 +189,12 @@ class Section(LimitedSection):
             yield "from", f"expected an address in the domain {self.domain}"
         if self.transport != RELAY and self.user is not None:
             yield "user", "expected transport = relay beside it"
+        if self.transport != MX:
+            for key in ("resolver", "source", "source6"):
+                if getattr(self, key) is not None:
+                    yield key, "expected transport = mx beside it"
+        if self.dane and not _on_this_machine(self.resolver):
+            yield "dane", "expected resolver = 127.0.0.1:53 beside it: another's word is worthless"
         if self.transport == MX and self.tls == smtp_tls.IMPLICIT:
             yield "tls", "expected another: servers for everybody begin without TLS"
         if self.ca_file is not None and self.tls not in smtp_tls.CHECKED:

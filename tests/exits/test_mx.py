@@ -110,6 +110,23 @@ class RouteTests(MxCase):
         self.assertEqual(kind(await other.deliver(message())), ("delivered", "smtp-250"))
         self.assertEqual((len(self.one.received), len(self.two.received)), (1, 2))
 
+    async def test_equals(self) -> None:
+        """Hosts of one preference are tried in an order that is drawn."""
+        self.zone.records["example.test"] = [mx(10, "one.test"), mx(10, "two.test")]
+        way = self.exit()._way
+        assert isinstance(way, Mx)
+        routes = [await way._routes.to("example.test", None) for _ in range(20)]
+        self.assertEqual({route.places[0][0] for route in routes}, {"one.test", "two.test"})
+
+    async def test_half_a_zone(self) -> None:
+        """A host whose name cannot be resolved now is passed over; alone it is for now."""
+        self.zone.broken.add("one.test")
+        self.assertEqual(kind(await self.exit().deliver(message())), ("delivered", "smtp-250"))
+        self.assertEqual(len(self.two.received), 1)
+        self.zone.broken.add("two.test")
+        self.assertEqual(kind(await self.exit().deliver(message())), ("temporary", "dns"))
+        self.flushLoggedErrors(RuntimeError)  # the name server's
+
     async def test_refusals_are_not_passed_over(self) -> None:
         """What a server says of a recipient counts; the next one is not asked."""
         for code, expected in ((550, "permanent"), (450, "temporary")):
@@ -177,7 +194,7 @@ class RouteTests(MxCase):
         async def route(keys: str) -> list[str]:
             way = self.exit(f"tls = no\ninternal-addresses = yes\n{keys}")._way
             assert isinstance(way, Mx)
-            return [address for _, address in await way._routes.to("example.test", None)]
+            return [address for _, address in (await way._routes.to("example.test", None)).places]
 
         self.assertEqual(await route(""), ["192.0.2.1"])
         source = "source6 = 2001:db8::1"
@@ -198,7 +215,7 @@ class RouteTests(MxCase):
             self.zone.records[host] = [a(f"127.0.1.{n + 1}"), a(f"127.0.2.{n + 1}")]
         way = self.exit()._way
         assert isinstance(way, Mx)
-        self.assertEqual(len(await way._routes.to("example.test", None)), 6 - 1)
+        self.assertEqual(len((await way._routes.to("example.test", None)).places), 5)
         self.assertEqual(kind(await self.exit().deliver(message()))[0], "temporary")
 
 
@@ -255,6 +272,22 @@ class SessionTests(MxCase):
         outcome = await self.exit().deliver(message(BOB, "eve@other.test", content=parts))
         self.assertEqual(kind(outcome), ("delivered", "in-part"))
         self.assertEqual(len(self.two.received), 1)
+
+    async def test_stop(self) -> None:
+        """An exit that stops waits for mails under way, and for no name."""
+        self.one.script.delay = 0.3
+        self.zone.silent.add("other.test")
+        self.patch(mx_names, "TIMEOUTS", (2,))
+        exit = self.exit()
+        under_way = ensureDeferred(exit.deliver(message()))
+        asking = ensureDeferred(exit.deliver(message("eve@other.test", n=2)))
+        await deferLater(reactor, 0.1)
+        await exit.stop()
+        self.assertEqual(kind(self.successResultOf(under_way)), ("delivered", "smtp-250"))
+        self.assertEqual(kind(self.successResultOf(asking)), ("temporary", "dns"))
+        outcome = await exit.deliver(message(n=3))
+        self.assertEqual(kind(outcome), ("unreachable", "stopping"))
+        await deferLater(reactor, 2.1)  # Twisted's resolver has no end of its own
 
     async def test_source(self) -> None:
         """Mail comes from the address that was configured."""
@@ -313,7 +346,15 @@ class NamesTests(SyncTestCase):
 
     def test_words(self) -> None:
         """What is no address of ours, and what does not go together."""
-        for line in ("source = ::1", "source6 = 192.0.2.1", "tls = implicit", "resolver = x"):
+        for line in (
+            *("source = ::1", "source6 = 192.0.2.1", "tls = implicit", "resolver = x"),
+            *("dane = yes", "dane = yes\nresolver = 192.0.2.1:53"),
+        ):
             text = f"[Exit smtp]\nmodule = smtp\ndomain = mix.test\ntransport = mx\n{line}\n"
             with self.assertRaises(ConfigErrors):
                 kit.config(text)
+        for line in ("source = 192.0.2.1", "source6 = ::1", "resolver = 127.0.0.1:53"):
+            text = f"[Exit smtp]\nmodule = smtp\ndomain = mix.test\n{line}\n"
+            with self.assertRaises(ConfigErrors):
+                kit.config(text)
+            kit.config(text + "transport = mx\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred, succeed
 from twisted.names import common, dns, server
 from twisted.names.error import DomainError
 
@@ -18,7 +18,12 @@ class Zone(common.ResolverBase):
         self.records: dict[str, list[Any]] = dict(records)
         self.broken: set[str] = set()
         self.silent: set[str] = set()
+        self.validated: set[str] = set()  #: names whose answers are said to be
+        self.large: set[str] = set()  #: names whose answers do not fit into a datagram
         self.asked: list[tuple[str, int]] = []
+
+    def query(self, query: dns.Query, timeout: object = None) -> Deferred[Any]:
+        return self._lookup(query.name.name, query.cls, query.type, timeout)
 
     def _lookup(self, name: bytes, cls: int, type: int, timeout: object) -> Deferred[Any]:
         wanted = name.decode().lower()
@@ -37,12 +42,39 @@ class Zone(common.ResolverBase):
         return succeed((answers, [], []))
 
     def listen(self, reactor: Any) -> Any:
-        """Answer on a free UDP port, which is returned."""
-        factory = server.DNSServerFactory(clients=[self])
-        factory.noisy = False
+        """Answer on a free UDP port, which is returned; streams are answered there too while
+        it is open."""
+        factory = _Factory(self)
         protocol = dns.DNSDatagramProtocol(factory)
         protocol.noisy = False
-        return reactor.listenUDP(0, protocol, interface="127.0.0.1")
+        udp = reactor.listenUDP(0, protocol, interface="127.0.0.1")
+        stream = reactor.listenTCP(udp.getHost().port, factory, interface="127.0.0.1")
+        stop = udp.stopListening
+        udp.stopListening = lambda: gatherResults(
+            [maybeDeferred(stop), maybeDeferred(stream.stopListening)]
+        )
+        return udp
+
+
+class _Factory(server.DNSServerFactory):
+    noisy = False
+
+    def __init__(self, zone: Zone) -> None:
+        super().__init__(clients=[zone])
+        self._zone = zone
+
+    def sendReply(self, protocol: Any, message: dns.Message, address: Any) -> None:
+        name = message.queries[0].name.name.decode().lower()
+        message.authenticData = name in self._zone.validated
+        if address is not None and name in self._zone.large:
+            message.trunc = 1
+            message.answers = []
+        super().sendReply(protocol, message, address)
+
+    def messageReceived(self, message: dns.Message, protocol: Any, address: Any = None) -> None:
+        # A resolver says whether it validated to those alone who ask for it.
+        if message.authenticData:
+            super().messageReceived(message, protocol, address)
 
 
 def mx(preference: int, host: str) -> dns.Record_MX:
@@ -59,3 +91,9 @@ def aaaa(address: str) -> dns.Record_AAAA:
 
 def txt(*texts: str) -> dns.Record_TXT:
     return dns.Record_TXT(*(text.encode() for text in texts))
+
+
+def tlsa(*octets: int, data: bytes) -> dns.UnknownRecord:
+    record = dns.UnknownRecord(bytes(octets) + data)
+    record.TYPE = 52  # type: ignore[assignment]
+    return record
