@@ -129,7 +129,7 @@ class MboxExit:
                 user = self._users.get(recipient)
                 if user is None:
                     return UNKNOWN_USER
-                self._mail(message, recipient, user).octets()
+                self._mail(message, recipient, user).head()
         except MailError as error:
             return error.code
         return None

@@ -171,7 +171,7 @@ class NntpExit:
             return "group-refused"
         surb_id = b"" if reply else None
         try:
-            self._article(Message(self.name, tuple(recipients), content, surb_id, "<>", 0)).octets()
+            self._article(Message(self.name, tuple(recipients), content, surb_id, "<>", 0)).head()
         except MailError as error:
             return error.code
         return None

@@ -42,9 +42,13 @@ class Mail:
         """Whether the far side has to offer 8BITMIME."""
         return not self.body.isascii()
 
+    def head(self) -> bytes:
+        """The header with the empty line; raises BadField."""
+        return fields.join(self.fields, b"")
+
     def octets(self) -> bytes:
-        """The whole message, lines ended by CRLF, dots not stuffed."""
-        return fields.join(self.fields, self.body)
+        """The whole message, lines ended by CRLF, dots not stuffed; raises BadField."""
+        return self.head() + self.body
 
     def seven_bit(self) -> Mail:
         """The same mail for a far side without 8BITMIME; raises :class:`EightBit`."""

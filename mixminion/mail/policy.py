@@ -47,7 +47,7 @@ PERMISSIONS = {"from": "allow-from", "reply-to": "allow-reply-to"}
 def asked(content: bytes) -> frozenset[str]:
     """Which of :data:`PERMISSIONS` a sender's message asks for; none where it is no mail."""
     try:
-        written, _ = fields.read(content)
+        written, _ = fields.read(content[: fields.MOST_HEADER + 4])  # which may be large
     except MailError:
         return frozenset()
     names = {each.name.lower() for each in written}
