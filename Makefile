@@ -33,7 +33,7 @@ fuzz: .venv/.test
 	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 integration: .venv/.test
-	.ci/install postfix inn2 dovecot-imapd dovecot-lmtpd opendkim gcc libc6-dev e2fsprogs mount tinyproxy
+	.ci/install postfix inn2 openssl dovecot-imapd dovecot-lmtpd opendkim gcc libc6-dev e2fsprogs mount tinyproxy
 	$(TRIAL) tests.integration
 
 bench: .venv/.test

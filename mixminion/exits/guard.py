@@ -66,7 +66,7 @@ class Guard:
         Recipients that are done with are not tried again with the others; this is kept in memory
         only.
         """
-        if not self._marks:
+        if not (self._marks and any(map(self._entry, message.recipients))):
             return await self._deliver_together(message)
         outcomes = dict(self._done.pop(message.message_id, {}))
         for name in message.recipients:
@@ -94,11 +94,20 @@ class Guard:
             self._counters.add(Name.BLOCKED)
             return _BLOCKED
         alone = replace(message, recipients=(name,))
-        try:
-            entry = self._blocking.hashed(name)
-        except NobodyThere:  # a local name, which has no address to say that for
+        entry = self._entry(name)
+        if entry is None:
             return await self._hand_over(alone)
         return await self._hand_over(self._marks.mark(alone, entry, self.domain or ""))
+
+    def _entry(self, name: str) -> bytes | None:
+        """The entry of an address; None for a local name or a newsgroup, who have none, though
+        some look like a domain."""
+        if "@" not in name:
+            return None
+        try:
+            return self._blocking.hashed(name)
+        except NobodyThere:
+            return None
 
     async def _hand_over(self, message: Message) -> Outcome:
         outcome: Outcome = await self.inner.deliver(message)

@@ -110,6 +110,11 @@ def read(path: Path) -> Mapping[str, User]:
         raise UnusableUsers(path=path, reason=error.strerror) from None
     except UnicodeDecodeError:
         raise UnusableUsers(path=path, reason="it is not in UTF-8") from None
+    return of_text(text, path)
+
+
+def of_text(text: str, path: Path) -> Mapping[str, User]:
+    """The users that *text* would give as the file at *path*; see :func:`read`."""
     found = parse(text, filename=str(path), sections=[User], named_resolver=_named)
     return found.named(User)
 

@@ -148,6 +148,14 @@ class MarkTests(GuardCase):
 
     def test_no_addresses(self) -> None:
         """A local name has no link."""
-        self.deliver("bob")
+        for name in ("bob", "bob.smith"):
+            self.deliver(name)
+            message = self.exit.seen.pop()
+            self.assertEqual((message.fields, message.footer, message.return_path), ((), "", None))
+
+    def test_newsgroups(self) -> None:
+        """The newsgroups of one article stay together: it is one article, under one Message-ID."""
+        self.deliver("misc.test", "comp.test")
         [message] = self.exit.seen
-        self.assertEqual((message.fields, message.footer, message.return_path), ((), "", None))
+        self.assertEqual(message.recipients, ("misc.test", "comp.test"))
+        self.assertEqual(message.fields, ())

@@ -16,6 +16,8 @@ from pathlib import Path
 from tests.integration.postfix import INSTALL, free_ports
 
 UID = GID = 65534
+FULL = "fred"
+"""A user besides, whose mailbox has no room for a mail."""
 
 CONFIGURATION = """\
 base_dir = {base}/run
@@ -40,6 +42,11 @@ userdb {{
   driver = passwd-file
   args = username_format=%n {base}/users
   default_fields = uid={uid} gid={gid} home={base}/mail/%n
+}}
+mail_plugins = quota
+plugin {{
+  quota = maildir:User quota
+  quota_rule = *:bytes=0
 }}
 service imap-login {{
   inet_listener imap {{
@@ -140,7 +147,10 @@ class Dovecot:
                 (self.mail / user / name).mkdir()
         for path in (self.mail, *self.mail.rglob("*")):
             os.chown(path, UID, GID)
-        (self.base / "users").write_text("".join(f"{user}::::::\n" for user in users))
+        (self.base / "users").write_text(
+            "".join(f"{user}::::::\n" for user in users)
+            + f"{FULL}:::::::userdb_quota_rule=*:bytes=100\n"
+        )
         self._file.write_text(
             CONFIGURATION.format(
                 base=self.base, uid=UID, gid=GID, imap=self.imap_port, lmtp=self.lmtp_port

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from mixminion.mail import data
+from mixminion.testing.certificates import Authority
 from tests.integration.postfix import INSTALL, free_ports
 
 BIN = Path("/usr/lib/news/bin")
@@ -19,7 +20,9 @@ GROUPS = {
     "local.other": "y",
     "local.moderated": "m",
     "local.closed": "n",
+    "users.test": "y",
 }
+USER, PASSWORD = "mixer", "correct horse"
 
 CONFIGURATION = """\
 organization: test
@@ -49,27 +52,37 @@ doinnwatch: false
 maxartsize: 0
 localmaxartsize: 0
 icdsynccount: 1
+tlscafile: {base}/etc/ca.pem
+tlscertfile: {base}/etc/chain.pem
+tlskeyfile: {base}/etc/key.pem
 """
 FILES = {
     "storage.conf": "method tradspool {\n newsgroups: *\n class: 0\n}\n",
     "newsfeeds": "ME:*::\n",
     # Nobody that connects from here is a peer: all are readers.
     "incoming.conf": 'peer ME {\n hostname: "127.0.0.2"\n}\n',
-    "readers.conf": 'auth "all" {\n hosts: "localhost, 127.0.0.1, ::1"\n default: "<all>"\n}\n'
-    'access "all" {\n users: "<all>"\n newsgroups: "*"\n access: RPANI\n}\n',
+    # Groups below users are for those who have said who they are.
+    "readers.conf": 'auth "all" {\n hosts: "localhost, 127.0.0.1, ::1"\n default: "<all>"\n'
+    ' auth: "ckpasswd -f PASSWORDS"\n}\n'
+    'access "all" {\n users: "<all>"\n newsgroups: "local.*"\n access: RPANI\n}\n'
+    'access "users" {\n users: "mixer*"\n newsgroups: "*"\n access: RPANI\n}\n',
 }
 
 
 class Inn:
-    """One instance with everything of its own; needs root, installs what is missing."""
+    """One instance with everything of its own; needs root, installs what is missing.
+
+    It offers STARTTLS; ``ca_file`` is what the certificate for 127.0.0.1 is checked against.
+    """
 
     def __init__(self) -> None:
         if os.getuid() != 0:
             raise RuntimeError("a private INN needs root")
         subprocess.run(["bash", INSTALL, "postfix"], check=True)  # or inn2 brings another MTA
-        subprocess.run(["bash", INSTALL, "inn2"], check=True)
+        subprocess.run(["bash", INSTALL, "inn2", "openssl"], check=True)
         self.base = Path(tempfile.mkdtemp(prefix="mixminion-inn-", dir="/tmp"))
         [self.port] = free_ports(1)
+        self.ca_file = self.base / "etc" / "ca.pem"
         self._server: subprocess.Popen[bytes] | None = None
         try:
             self._configure()
@@ -101,8 +114,16 @@ class Inn:
             (self.base / "spool" / name).mkdir(parents=True)
         shutil.copytree("/etc/news", self.base / "etc", dirs_exist_ok=True)
         files = {**FILES, "inn.conf": CONFIGURATION.format(base=self.base, port=self.port)}
+        passwords = self.base / "etc" / "passwords"
         for name, text in files.items():
-            (self.base / "etc" / name).write_text(text)
+            (self.base / "etc" / name).write_text(text.replace("PASSWORDS", str(passwords)))
+        crypt = ["openssl", "passwd", "-6", PASSWORD]
+        made = subprocess.run(crypt, check=True, capture_output=True, text=True).stdout
+        passwords.write_text(f"{USER}:{made}")
+        authority = Authority(time.time())
+        certificate, key = authority.issue(["127.0.0.1"])
+        for name, octets in (("ca", authority.pem), ("chain", certificate), ("key", key)):
+            (self.base / "etc" / f"{name}.pem").write_bytes(octets)
         groups = {"control": "n", "control.cancel": "n", "junk": "n"} | GROUPS
         lines = [f"{name} 0000000000 0000000001 {status}\n" for name, status in groups.items()]
         (self.base / "db" / "active").write_text("".join(lines))
@@ -110,8 +131,9 @@ class Inn:
             (self.base / "db" / name).touch()
         subprocess.run(["chown", "-R", "news:news", self.base], check=True)
         (self.base).chmod(0o755)
-        for path in (self.base / "etc").glob("*.conf"):
+        for path in (*(self.base / "etc").glob("*.conf"), passwords):
             path.chmod(0o640)
+        (self.base / "etc" / "key.pem").chmod(0o600)
         self._run(BIN / "makedbz", "-i", "-o", "-s", "10000")
 
     def _run(self, *command: object) -> None:

@@ -36,6 +36,8 @@ form = text
 lmtp = carol@example.test
 [User nobody]
 lmtp = nobody
+[User fred]
+lmtp = fred
 """
 
 
@@ -96,7 +98,7 @@ class DovecotTests(AsyncTestCase):
 
     async def test_lmtp(self) -> None:
         """By LMTP, over TCP and over a socket in the file system: in the form each user wants;
-        whom the server does not know fails for good."""
+        whom the server does not know, and whose mailbox is full, fails for good, by its answer."""
         for n, where in enumerate(
             (f"127.0.0.1:{self.dovecot.lmtp_port}", f"unix:{self.dovecot.lmtp_socket}")
         ):
@@ -105,6 +107,7 @@ class DovecotTests(AsyncTestCase):
                 outcome = await self.deliver(exit, user, n, reply=user == "bob")
                 self.assertEqual(outcome, ("delivered", "lmtp-250"))
             self.assertEqual(await self.deliver(exit, "nobody"), ("permanent", "lmtp-550"))
+            self.assertEqual(await self.deliver(exit, "fred"), ("permanent", "lmtp-552"))
         armored = self.read("bob")
         self.assertEqual(len(armored), 2)
         [block] = armor.decode(armored[0].get_content())

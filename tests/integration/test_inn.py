@@ -6,19 +6,21 @@ import email
 import email.policy
 from collections.abc import Sequence
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as installed
 from twisted.internet.defer import ensureDeferred
 from typing_extensions import override
 
+from mixminion.disk import private
 from mixminion.exits import registry
 from mixminion.exits.nntp import NntpExit
 from mixminion.interfaces import Message
 from mixminion.testing.cases import AsyncTestCase
 from mixminion.util import armor
 from tests.exits import kit
-from tests.integration.inn import Inn
+from tests.integration.inn import PASSWORD, USER, Inn
 
 reactor: Any = installed
 
@@ -37,10 +39,10 @@ class InnTests(AsyncTestCase):
         self.inn = Inn()
         self.addCleanup(self.inn.stop)
 
-    def exit(self, host: str = "127.0.0.1") -> NntpExit:
+    def exit(self, host: str = "127.0.0.1", keys: str = "") -> NntpExit:
         text = (
             f"[Exit news]\nmodule = nntp\ndomain = mix.test\nserver = {host}:{self.inn.port}\n"
-            "groups = *\nmax-message = 1 MiB\n"
+            f"groups = *\nmax-message = 1 MiB\n{keys}"
         )
         [exit] = registry.load(kit.config(text), kit.Environment(reactor), kit.MODULES).values()
         assert isinstance(exit, NntpExit)
@@ -55,10 +57,11 @@ class InnTests(AsyncTestCase):
         n: int = 1,
         host: str = "127.0.0.1",
         reply: bool = False,
+        keys: str = "",
     ) -> tuple[str, str]:
         surb_id = b"s" * 16 if reply else None
         made = Message("news", tuple(groups), content, surb_id, f"<{n}@mix.test>", self.now())
-        exit = self.exit(host)
+        exit = self.exit(host, keys)
         self.assertIsNone(exit.check(groups, content, reply))
         outcome = await exit.deliver(made)
         return outcome.kind.value, outcome.reason
@@ -116,6 +119,23 @@ class InnTests(AsyncTestCase):
             self.assertEqual(await self.post(["local.test", group]), ("permanent", reason))
         self.assertEqual(await self.post(["local.test"]), ("delivered", "nntp-240"))
         self.assertEqual(len(self.read("local.test")), 1)
+
+    async def test_tls_and_password(self) -> None:
+        """Under TLS, the certificate checked, and with the password a group takes articles that is
+        not even shown to others; a wrong password is told as such, and nothing is posted."""
+        path = Path(self.mktemp()).absolute()
+        private.write(path, PASSWORD.encode() + b"\n")
+        keys = f"tls = required\nca-file = {self.inn.ca_file}\n"
+        login = f"user = {USER}\npassword-file = {path}\n"
+        self.assertEqual(await self.post(["users.test"], keys=keys), ("permanent", "unknown-group"))
+        self.assertEqual(
+            await self.post(["users.test"], keys=keys + login), ("delivered", "nntp-240")
+        )
+        self.assertEqual(len(self.read("users.test")), 1)
+        private.write(path, b"wrong\n")
+        outcome = await self.post(["users.test"], keys=keys + login, n=2)
+        self.assertEqual(outcome, ("unreachable", "nntp-481"))
+        self.assertEqual(len(self.read("users.test")), 1)
 
     async def test_what_the_server_refuses(self) -> None:
         """What it will not have, such as an article whose date is long past, fails for good."""

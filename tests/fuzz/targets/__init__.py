@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.fuzz.driver import Target
 from tests.fuzz.targets import (
     authorities,
+    dialogues,
     documents,
     exchanges,
     files,
@@ -15,6 +16,17 @@ from tests.fuzz.targets import (
     texts,
 )
 
-ROOMS = (packets, links, documents, texts, servers, files, stores, authorities, exchanges)
+ROOMS = (
+    packets,
+    links,
+    documents,
+    texts,
+    servers,
+    files,
+    stores,
+    authorities,
+    exchanges,
+    dialogues,
+)
 
 TARGETS: dict[str, Target] = {target.name: target for room in ROOMS for target in room.TARGETS}
