@@ -82,7 +82,7 @@ class SmtpExit:
             for recipient in recipients:
                 address.parse(recipient)
             if not reply:
-                self._mail(Message(self.name, tuple(recipients), content, None, "<>", 0)).octets()
+                self._mail(Message(self.name, tuple(recipients), content, None, "<>", 0)).parts()
         except MailError as error:
             return error.code
         return None

@@ -46,6 +46,10 @@ class Mail:
         """The whole message, lines ended by CRLF, dots not stuffed."""
         return fields.join(self.fields, self.body)
 
+    def parts(self) -> tuple[bytes, bytes]:
+        """The same in two, header with the empty line and body, without a copy of the body."""
+        return fields.join(self.fields, b""), self.body
+
     def seven_bit(self) -> Mail:
         """The same mail for a far side without 8BITMIME; raises :class:`EightBit`."""
         if not self.eight_bit:

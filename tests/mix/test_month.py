@@ -130,7 +130,7 @@ class Month:
         """Paths and packets with every consensus that somebody may hold."""
         now = self.clock.seconds()
         for signed in self.network.signer.signings.valid(now):
-            letter = Letter(EXIT, ("bob",), b"text", "")
+            letter = Letter(EXIT, ("bob",), (b"text",), "")
             built = make(signed.view(), letter, now, self.network.random)
             self.paths[len(built.path)] += 1
 
