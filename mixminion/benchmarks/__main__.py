@@ -24,6 +24,7 @@ ROOMS = {
     "workers": ("workers-2",),
     "networks": ("network-3", "hop-latency", "hop-latency-p99"),
     "footprint": ("cli-help", "idle-memory"),
+    "fragments": ("large-message-memory", "large-message-rate"),
     "directory": ("directory-10k-verify", "directory-10k-path", "directory-10k-memory"),
     "hourly": ("directory-10k-hourly",),
     "voting": ("directory-10k-tally",),

@@ -113,7 +113,7 @@ def command(
     """
     if whole and subject is not None:
         raise click.UsageError("With --message the subject stands in the message itself.")
-    content = _read(source)
+    content = [_read(source)]  # taken out below: nothing holds what may be large
     telling = _Telling(say if not quiet else lambda line: None, verbose)
     if config[ClientSection].one_shot_notice:
         telling.say(NOTICE)
@@ -121,7 +121,7 @@ def command(
     async def send(client: api.Client) -> api.Sent:
         return await client.send(
             to,
-            content,
+            content.pop(),
             cc=cc,
             bcc=bcc,
             subject=subject,

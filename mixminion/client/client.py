@@ -144,6 +144,7 @@ class Client:
             composed = compose.from_text(
                 to, content, subject, shown=shown, to=everybody.to, cc=everybody.cc
             )
+        del content  # it may be large, and the caller may have let go of it
         path = self._default_path if path is None else path
         if path:
             language.parse(path)
@@ -153,7 +154,7 @@ class Client:
         if composed.left_out:
             progress(LeftOut(composed.left_out))
         return await self._sender.send(
-            Letter(to.exit, to.recipients, composed.content, path),
+            Letter(to.exit, to.recipients, composed.parts, path),
             progress,
             copies=copies,
             large=large,

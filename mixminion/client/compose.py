@@ -57,8 +57,13 @@ NOBODY = Shown()
 class Composed:
     """What the exit gets, and the names of the header fields that were left out of it."""
 
-    content: bytes
+    parts: tuple[bytes, ...]  #: of the content, so that a large body is not copied behind a header
     left_out: tuple[str, ...] = ()
+
+    @property
+    def content(self) -> bytes:
+        """All of it."""
+        return b"".join(self.parts)
 
 
 def from_text(
@@ -83,7 +88,7 @@ def from_text(
     if not address.mail:
         if subject is not None or shown != NOBODY or to or cc:
             raise NoHeader(exit=address.exit)
-        return Composed(body)
+        return Composed((body,))
     if not to and not cc and len(address.recipients) == 1 and "@" in address.recipients[0]:
         to = address.recipients
     made = shown.fields()
@@ -91,7 +96,8 @@ def from_text(
     if subject is not None:
         made.append(Field("Subject", _subject(subject)))
     made += [Field("MIME-Version", "1.0"), Field("Content-Type", "text/plain; charset=utf-8")]
-    return Composed(fields.join(*_encode(made, body)))
+    made, encoded = _encode(made, body)
+    return Composed((fields.join(made, b""), encoded))
 
 
 def from_message(address: Address, message: bytes, *, shown: Shown = NOBODY) -> Composed:
@@ -115,7 +121,7 @@ def from_message(address: Address, message: bytes, *, shown: Shown = NOBODY) -> 
     made = [*shown.fields(), *lists.sort(passing, words.seven_bit).kept.values()]
     kept = [normal for field in made if (normal := compose.normal(field)) is not None]
     transfer.fit(kept, body)  # raises what an exit would
-    return Composed(fields.join(kept, body), tuple(left_out))
+    return Composed((fields.join(kept, b""), body), tuple(left_out))
 
 
 def _without_separator(message: bytes) -> bytes:

@@ -55,7 +55,7 @@ class InFragments:
     ) -> Sent:
         """See :meth:`mixminion.client.sender.Sender.send`."""
         piece = packets.piece_length(view)
-        cut = letter.exit, letter.recipients, letter.content, piece, copies, self._random
+        cut = letter.exit, letter.recipients, letter.parts, piece, copies, self._random
         split = await self._executor.run(splitting.split, *cut)
         if split.packets > view.parameters.fragments and not large:
             raise _too_large(view, letter, split)
@@ -126,7 +126,7 @@ class InFragments:
 def _too_large(view: View, letter: Letter, split: Split) -> MessageTooLarge:
     octets = split.packets * view.packet_length
     return MessageTooLarge(
-        size=len(letter.content),
+        size=letter.size,
         packets=split.packets,
         limit=view.parameters.fragments,
         sent=max(1, round(octets / 1e6)),

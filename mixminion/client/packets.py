@@ -15,7 +15,7 @@ from mixminion.mixing.delays import truncated_exponential
 from mixminion.paths import language
 from mixminion.paths.deviations import Deviation
 from mixminion.paths.select import Choice, ExitRequirement, choose
-from mixminion.payload import fragments, frame, message
+from mixminion.payload import deflate, fragments, frame, message
 from mixminion.payload.errors import TooLarge
 from mixminion.sphinx import build
 from mixminion.sphinx import geometry as geometries
@@ -28,14 +28,19 @@ class Letter:
 
     exit: str
     recipients: tuple[str, ...]
-    content: bytes
+    parts: tuple[bytes, ...]  #: of the content
     path: str  #: in path language; empty for the network's usual length
 
     @classmethod
     def again(cls, octets: bytes, path: str) -> Self:
         """From what the outbox kept."""
         exit, recipients, content = message.parse(octets)
-        return cls(exit, recipients, content, path)
+        return cls(exit, recipients, (content,), path)
+
+    @property
+    def size(self) -> int:
+        """Octets of the content."""
+        return sum(map(len, self.parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,10 @@ def make(view: View, letter: Letter, now: float, random: Random) -> Built:
     :raises UserError: of :mod:`mixminion.paths`, where no path can be chosen.
     """
     geometry = _geometry(view, now)
-    body = message.to_body(geometry, letter.exit, letter.recipients, letter.content, random)
+    if letter.size > deflate.RATIO * geometry.body:
+        raise TooLarge(size=letter.size, limit=geometry.body)
+    content = b"".join(letter.parts)
+    body = message.to_body(geometry, letter.exit, letter.recipients, content, random)
     exit = _requirement(letter)
     choice = choose(view, _spec(letter.path), exit, now=now, random=random)
     packet = Packet(
@@ -62,7 +70,7 @@ def make(view: View, letter: Letter, now: float, random: Random) -> Built:
         period=choice.period,
         octets=_build(view, choice, body, random),
         path=letter.path,
-        message=message.encode(letter.exit, letter.recipients, letter.content),
+        message=message.encode(letter.exit, letter.recipients, content),
     )
     return Built(packet, choice.path, choice.warnings)
 
@@ -112,9 +120,8 @@ def fragment(
 
 
 def _requirement(letter: Letter, *, fragments: bool = False) -> ExitRequirement:
-    asked = policy.asked(letter.content)
-    size, recipients = len(letter.content), len(letter.recipients)
-    return ExitRequirement(letter.exit, size, fragments, asked, recipients)
+    asked = policy.asked(letter.parts[0])  # the header, if there is one
+    return ExitRequirement(letter.exit, letter.size, fragments, asked, len(letter.recipients))
 
 
 def _geometry(view: View, now: float) -> Geometry:

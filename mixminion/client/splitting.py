@@ -45,13 +45,17 @@ class Split:
 def split(
     exit: str,
     recipients: Sequence[str],
-    content: bytes,
+    parts: Sequence[bytes],
     piece: int,
     copies: int,
     random: Random,
 ) -> Split:
-    """Cut a message into pieces of at most *piece* octets, deflated where that saves a packet."""
-    octets = (message.encode(exit, recipients, b""), memoryview(content))
+    """Cut a message, whose content is *parts*, into pieces of *piece* octets, deflated where that
+    saves a packet."""
+    octets: tuple[bytes | memoryview, ...] = (
+        message.encode(exit, recipients, b""),
+        *(memoryview(part) for part in parts),
+    )
     size = sum(map(len, octets))
     id = random.octets(ID)
     plain = Split(Whole(id, Coding.PLAIN, size, piece), copies, octets, size)

@@ -182,7 +182,8 @@ class Delivery:
     def pause(self, exit: str, paused: bool) -> None:
         """Hand nothing over by *exit* from now on, or go on; what comes for it is taken and waits.
         A :class:`KeyError` for an exit that there is not."""
-        self._lanes[DESTINATION + exit.encode()].pause(paused)
+        for lane in (self._lanes[DESTINATION + exit.encode()], self._whole_lanes[exit]):
+            lane.pause(paused)
 
     def waiting(self) -> Mapping[str, int]:
         """See :class:`IDelivery`."""

@@ -11,7 +11,7 @@ from mixminion.config import section
 from mixminion.exits.section import ExitSection
 from mixminion.interfaces import ExitEnvironment, IExit, Message, Outcome, OutcomeKind
 
-MAX_MESSAGE = 1 << 20
+MAX_MESSAGE = 1 << 30
 
 
 @section("Exit", named=True)

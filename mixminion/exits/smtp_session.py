@@ -15,7 +15,7 @@ each recipient, or with :class:`Unreachable` and a fixed word.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Final
@@ -111,6 +111,22 @@ class Manner:
     refuse_loop: bool = False
 
 
+class _Chain:
+    """Octet strings as one file to read."""
+
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        self._files = deque(map(BytesIO, parts))
+
+    def read(self, n: int) -> bytes:
+        """At most *n* octets, none at the end."""
+        while self._files:
+            octets = self._files[0].read(n)
+            if octets:
+                return octets
+            self._files.popleft()
+        return b""
+
+
 class Session(smtp.ESMTPClient):
     """See the module.  *idle* is called each time the session is ready for a mail, the first
     time included; *closed* once with the reason when it is over."""
@@ -141,7 +157,7 @@ class Session(smtp.ESMTPClient):
         self._asked: list[bytes] = []
         self._answers: list[int] = []
         self._envelope: Envelope | None = None
-        self._data = b""
+        self._data: tuple[bytes, ...] = ()
         self._sending = False
         self._sent = False
         self._result: Deferred[Mapping[str, int]] | None = None
@@ -156,9 +172,12 @@ class Session(smtp.ESMTPClient):
         :raises Unreachable: by the Deferred.
         """
         mail = envelope.ready(eight_bit=b"8BITMIME" in self._extensions)
-        self._data = data.encode(mail.octets())
-        if 0 < self._largest() < len(self._data):
-            self._data = b""
+        # Each by itself is as good as both at once, for the header ends in CRLF; and a large body
+        # is not copied behind it.
+        self._data = tuple(map(data.encode, mail.parts()))
+        size = sum(map(len, self._data))
+        if 0 < self._largest() < size:
+            self._data = ()
             self._idle(self)
             return succeed(dict.fromkeys(envelope.recipients, TOO_LARGE))
         self._envelope = envelope
@@ -166,7 +185,7 @@ class Session(smtp.ESMTPClient):
         self._result = Deferred()
         command = f"MAIL FROM:<{envelope.sender}>"
         if b"SIZE" in self._extensions:
-            command += f" SIZE={len(self._data)}"
+            command += f" SIZE={size}"
         if mail.eight_bit:
             command += " BODY=8BITMIME"
         commands = [command, *(f"RCPT TO:<{name}>" for name in envelope.recipients)]
@@ -200,9 +219,9 @@ class Session(smtp.ESMTPClient):
     # -- what the protocol asks --------------------------------------------------------------
 
     @override
-    def getMailData(self) -> BytesIO:
+    def getMailData(self) -> _Chain:
         self._sending = True
-        return BytesIO(self._data)
+        return _Chain(self._data)
 
     @override
     def transformChunk(self, chunk: bytes) -> bytes:
@@ -335,7 +354,7 @@ class Session(smtp.ESMTPClient):
         codes = self._codes(self._envelope.recipients, code)
         result, self._result = self._result, None
         self._envelope = None
-        self._data = b""
+        self._data = ()
         if self._sending:
             self.abort("early-answer")
         elif code in SUCCESS:

@@ -50,6 +50,10 @@ class Mail:
         """The whole message, lines ended by CRLF, dots not stuffed; raises BadField."""
         return self.head() + self.body
 
+    def parts(self) -> tuple[bytes, bytes]:
+        """The same in two, header with the empty line and body, without a copy of the body."""
+        return self.head(), self.body
+
     def seven_bit(self) -> Mail:
         """The same mail for a far side without 8BITMIME; raises :class:`EightBit`."""
         if not self.eight_bit:

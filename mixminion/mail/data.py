@@ -6,19 +6,35 @@ last chunk ended, and one that does not lets a sender end DATA early and forge a
 
 from __future__ import annotations
 
+from io import BytesIO
+
 LONGEST_LINE = 998
 """Octets of a line without its CRLF (RFC 5322, 2.1.1)."""
 
 
-def canonical(octets: bytes) -> bytes:
-    """*octets* with CR, LF and CRLF all made CRLF, and a CRLF at the end unless empty."""
-    ends = octets.count(b"\r\n")
-    if ends == octets.count(b"\r") == octets.count(b"\n") and octets[-2:] in (b"", b"\r\n"):
-        return octets  # as nearly all are, the second time; no copy of what may be large
-    lines = octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    if lines and not lines.endswith(b"\n"):
-        lines += b"\n"
-    return lines.replace(b"\n", b"\r\n")
+_STEP = 2**20
+
+
+def canonical(octets: bytes, start: int = 0) -> bytes:
+    """*octets*, from *start* on, with CR, LF and CRLF all made CRLF, and a CRLF at the end unless
+    empty.  What is so already is not copied; of what is not there is one copy and no more."""
+    ends = octets.count(b"\r\n", start)
+    if ends == octets.count(b"\r", start) == octets.count(b"\n", start) and (
+        len(octets) <= start or octets.endswith(b"\r\n")
+    ):
+        return octets[start:]
+    made = BytesIO()
+    at = start
+    while at < len(octets):
+        end = at + _STEP
+        while octets[end - 1 : end] == b"\r":  # it may be half a line end
+            end += 1
+        lines = octets[at:end].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        made.write(lines.replace(b"\n", b"\r\n"))
+        at = end
+    if not octets.endswith((b"\r", b"\n")):
+        made.write(b"\r\n")
+    return made.getvalue()
 
 
 def encode(message: bytes) -> bytes:

@@ -17,6 +17,8 @@ MOST_FIELDS = 200
 MOST_HEADER = 131_072
 _FOLD_AT = 76
 _NAME = re.compile(r"[!-9;-~]{1,76}")
+_END = re.compile(rb"\r\n|\r(?!\n)|\n")
+_EMPTY_LINE = re.compile(rb"(?:\r\n|\r(?!\n)|\n){2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,13 @@ def split(content: bytes) -> tuple[list[Field], bytes]:
 def read(content: bytes) -> tuple[list[Raw], bytes]:
     """The same without a look at the values, for headers of which not all leaves; raises
     NotAMessage."""
-    message = canonical(content)
-    if message.startswith(b"\r\n"):
-        return [], message[2:]
-    head, empty_line, body = message.partition(b"\r\n\r\n")
-    if not empty_line:
+    if first := _END.match(content):
+        return [], canonical(content, first.end())
+    empty = _EMPTY_LINE.search(content)
+    if empty is None:
         raise NotAMessage(why="there is no empty line between header and body")
-    return _fields(head), body
+    head = canonical(content[: empty.start()])[: -len(b"\r\n")]
+    return _fields(head), canonical(content, empty.end())
 
 
 def join(fields: Iterable[Field], body: bytes) -> bytes:

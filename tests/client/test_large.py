@@ -44,7 +44,7 @@ class SplittingTests(SyncTestCase):
         """Blocks and fragments of a message are the message; compressed where that is less."""
         random = SeededRandom(b"%d" % size)
         content = random.octets(size) if noise else b"".join(b"%d," % n for n in range(size // 6))
-        split = splitting.split("drop", ["x"], content, piece, copies, random)
+        split = splitting.split("drop", ["x"], [content[:9], content[9:]], piece, copies, random)
         blocks = list(split.blocks())
         self.assertEqual(len(blocks), split.whole.blocks)
         found = [
@@ -69,7 +69,7 @@ class SplittingTests(SyncTestCase):
             (CONTENT, 26_742, Coding.PLAIN),
             (bytes(100_000), 26_742, Coding.PLAIN),  # would look like a bomb
         ):
-            split = splitting.split("drop", [], content, piece, 1, random)
+            split = splitting.split("drop", [], [content], piece, 1, random)
             self.assertEqual(split.whole.coding, coding)
 
 

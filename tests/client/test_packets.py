@@ -36,7 +36,9 @@ class PacketsTests(SyncTestCase):
     def test_delays(self):
         """Drawn for each hop from the truncated exponential distribution: never at the cap,
         four minutes on average, no two alike."""
-        delays = [delay for _ in range(100) for delay in self.make(Letter("drop", (), b"", ""))[2]]
+        delays = [
+            delay for _ in range(100) for delay in self.make(Letter("drop", (), (b"",), ""))[2]
+        ]
         self.assertEqual(len(delays), 400)
         self.assertLess(max(delays), 2400)
         self.assertTrue(190 < sum(delays) / 400 < 290, sum(delays) / 400)
@@ -45,13 +47,13 @@ class PacketsTests(SyncTestCase):
     def test_limit(self):
         """The largest message fits to the octet; one octet more is refused with both sizes."""
         limit = message.capacity(GEOMETRY, "drop", ())
-        content = self.make(Letter("drop", (), bytes(limit), ""))[3][2]
+        content = self.make(Letter("drop", (), (bytes(limit),), ""))[3][2]
         self.assertEqual(content, bytes(limit))
         noise = SeededRandom(b"noise").octets(limit + 1)
-        error = self.assertRaises(TooLarge, self.make, Letter("drop", (), noise, ""))
+        error = self.assertRaises(TooLarge, self.make, Letter("drop", (), (noise,), ""))
         self.assertEqual(error.fields, {"size": limit + 1, "limit": limit})
         letter = b"".join(b"%d bottles\r\n" % n for n in range(5000))
-        self.assertEqual(self.make(Letter("drop", (), letter, ""))[3][2], letter)
+        self.assertEqual(self.make(Letter("drop", (), (letter[:9], letter[9:]), ""))[3][2], letter)
 
     def test_asked_of_exits(self):
         """What a letter asks of its exit comes from the letter: recipients, and what is shown."""
@@ -65,14 +67,14 @@ class PacketsTests(SyncTestCase):
             (three, b"\r\nx", "mix5"),
             (three[:2], b"From: A <a@x.org>\r\n\r\nx", "mix4"),
         ):
-            path = self.make(Letter("smtp", recipients, content, ""))[0].path
+            path = self.make(Letter("smtp", recipients, (content,), ""))[0].path
             self.assertEqual(path[-1].nickname, last)
-        many = Letter("smtp", three * 4, b"\r\nx", "")
+        many = Letter("smtp", three * 4, (b"\r\nx",), "")
         self.assertRaises(TooManyRecipients, self.make, many)
 
     def test_again(self):
         """What the outbox keeps of a packet makes the same letter."""
-        letter = Letter("smtp", ("alice@example.org",), b"x", "*3,mix5")
+        letter = Letter("smtp", ("alice@example.org",), (b"x",), "*3,mix5")
         packet = self.make(letter)[0].packet
         self.assertEqual(Letter.again(packet.message, packet.path), letter)
         self.assertEqual((packet.period, len(packet.octets)), (3000, 32_768))

@@ -1,6 +1,8 @@
 """The whole-message encoding for DATA: nothing a sender writes may end it early."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +20,16 @@ def as_server(octets: bytes) -> tuple[bytes, bytes]:
     return message, rest
 
 
+@contextmanager
+def in_steps_of(step: int) -> Iterator[None]:
+    """Steps of so many octets."""
+    usual, data._STEP = data._STEP, step
+    try:
+        yield
+    finally:
+        data._STEP = usual
+
+
 class DataTests(SyncTestCase):
     @settings(max_examples=300, deadline=None)
     @given(LINES)
@@ -27,6 +39,18 @@ class DataTests(SyncTestCase):
         encoded = data.encode(message)
         self.assertEqual(as_server(encoded), (data.canonical(message), b""))
         self.assertEqual(data.decode(encoded), data.canonical(message))
+
+    @settings(max_examples=300, deadline=None)
+    @given(LINES, st.integers(0, 9), st.integers(1, 9))
+    def test_steps(self, parts: list[bytes], start: int, step: int) -> None:
+        """Done in steps, and from anywhere but the middle of a line end, it is what it is whole."""
+        octets = b"".join(parts)
+        if octets[start - 1 : start + 1] == b"\r\n":
+            start += 1
+        whole = octets[start:].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        whole = (whole + b"\n" if whole and whole[-1:] != b"\n" else whole).replace(b"\n", b"\r\n")
+        with in_steps_of(step):
+            self.assertEqual(data.canonical(octets, start), whole)
 
     @settings(max_examples=200, deadline=None)
     @given(LINES)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixminion.mail import fields
+from mixminion.mail.data import canonical
 from mixminion.mail.errors import BadField, NotAMessage
 from mixminion.mail.fields import Field
 from mixminion.testing.cases import SyncTestCase
@@ -56,6 +57,27 @@ class SplitTests(SyncTestCase):
         """Whatever comes in, only the two errors of the room come out."""
         with contextlib.suppress(NotAMessage, BadField):
             fields.split(content)
+
+
+class ReadTests(SyncTestCase):
+    @settings(max_examples=500, deadline=None)
+    @given(
+        st.lists(
+            st.sampled_from([b"A: b", b"c", b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"\n\n"]),
+            max_size=12,
+        ).map(b"".join)
+    )
+    def test_as_canonical(self, content: bytes) -> None:
+        """Header and body are those of the canonical message, whatever ends its lines."""
+        message = canonical(content)
+        head, empty_line, body = (b"\r\n" + message).partition(b"\r\n\r\n")
+        try:
+            written, found = fields.read(content)
+        except NotAMessage:
+            self.assertTrue(not empty_line or b"c" in head)
+            return
+        self.assertEqual(found, body)
+        self.assertEqual(len(written), len(list(filter(None, head.split(b"\r\n")))))
 
 
 class FieldTests(SyncTestCase):

@@ -233,7 +233,7 @@ class DirectoryTests(BorderCase):
         self.assertTrue(BORDER < last < BORDER + 6 * HOUR)
         self.clock.run_until(last)
         path = "mix1, mix2, mix3, mix4"
-        built = make(oldest, Letter(EXIT, ("bob",), b"text", path), last, network.random)
+        built = make(oldest, Letter(EXIT, ("bob",), (b"text",), path), last, network.random)
         self.assertEqual(built.packet.period, NOW + 1)
         network.send(network.mixes[0], [built.packet.octets])
         self.clock.advance(60)

@@ -152,7 +152,7 @@ class Month:
 
     async def _build(self, client: Client, clock: WrongClock) -> None:
         view = await client.view()
-        letter = Letter(EXIT, ("bob",), b"text", "")
+        letter = Letter(EXIT, ("bob",), (b"text",), "")
         self.paths[len(make(view, letter, clock.seconds(), self.network.random).path)] += 1
         payload = Envelope.decode(await client.held(), PayloadType.CONSENSUS, limit=LIMIT).payload
         self.digests[view.consensus.valid_after].add(kdf.sha256(payload))

@@ -225,7 +225,7 @@ def _packets() -> Subject:
     def run(octets: bytes) -> object:
         found = documents.decode(Consensus, octets, name="consensus", version=1, limit=2**16)
         random = SeededRandom(octets)
-        letter = packets.Letter("smtp", ("bob@example.org",), b"x", random.below(2) * "bob,?")
+        letter = packets.Letter("smtp", ("bob@example.org",), (b"x",), random.below(2) * "bob,?")
         built = packets.make(View(found, [keys]), letter, NOW, random)
         assert len(built.packet.octets) == found.key_periods[0].geometry.packet
         return len(built.path), len(built.warnings)

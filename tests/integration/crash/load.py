@@ -160,7 +160,7 @@ class Load:
         self.built += 1
         to = addresses.parse("bob@example.test")
         content = compose.from_text(to, text).content
-        letter = Letter(to.exit, to.recipients, content, path)
+        letter = Letter(to.exit, to.recipients, (content,), path)
         made = packets.make(self._view, letter, self._reactor.seconds(), self._random)
         self.feeds[nickname].add(text, made.packet.octets)
 
