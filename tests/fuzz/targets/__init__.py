@@ -8,6 +8,7 @@ from tests.fuzz.targets import (
     documents,
     exchanges,
     files,
+    intakes,
     links,
     packets,
     servers,
@@ -15,6 +16,6 @@ from tests.fuzz.targets import (
     texts,
 )
 
-ROOMS = (packets, links, documents, texts, servers, files, stores, authorities, exchanges)
+ROOMS = (packets, links, documents, texts, servers, intakes, files, stores, authorities, exchanges)
 
 TARGETS: dict[str, Target] = {target.name: target for room in ROOMS for target in room.TARGETS}
