@@ -115,7 +115,7 @@ class Message:
 
     The rest is not stored; the server gives it right before each hand-over, when there is one
     recipient: header ``fields`` of its own (name and value), lines for below the text, and the
-    envelope's sender in the exit's domain.
+    envelope's sender in the exit's domain, empty for none.
     """
 
     exit: str

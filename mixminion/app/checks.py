@@ -62,7 +62,12 @@ def _exits(config: Config) -> Iterator[Problem]:
             read()
         except ConfigErrors as errors:
             yield from errors.problems
-    for key, where in (("opt-out-listen", abuse.opt_out_listen),):
+    for domain in (each.domain for each in config.named(ExitSection).values() if to_mail(each)):
+        if abuse.complaints_to is not None and abuse.complaints_to.address.domain == domain:
+            expected = f"expected an address elsewhere: mail for {domain} comes in here"
+            yield config.problem(AbuseSection, "complaints-to", expected)
+    listening = (("opt-out-listen", abuse.opt_out_listen), ("mail-listen", abuse.mail_listen))
+    for key, where in listening:
         if where is not None:
             try:
                 serverFromString(None, where)

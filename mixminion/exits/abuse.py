@@ -8,6 +8,8 @@ from pathlib import Path
 
 from mixminion.config import option, section, values
 from mixminion.config.values import Value
+from mixminion.exits.mail_section import mailbox
+from mixminion.mail.address import Mailbox
 
 
 def _endpoint(text: str) -> str:
@@ -57,6 +59,19 @@ class AbuseSection:
         doc="""Where the page is served: HTTP on tcp: or unix: for a proxy that does TLS, or HTTPS
         on ssl: with privateKey= and certKey=.""",
     )
+    mail_listen: str | None = option(
+        endpoint,
+        default=None,
+        doc="""Where the operator's mail server hands over mail for the exits' domains, by LMTP:
+        what comes back, people who want no more mail, complaints.  With it each mail leaves from
+        an address of its own, and can be answered by who wants no more of them.  Whoever reaches
+        this port can say anything: let it be 127.0.0.1 or a socket.""",
+    )
+    complaints_to: Mailbox | None = option(
+        mailbox,
+        default=None,
+        doc="Who gets what is written to abuse@ and postmaster@ of the exits' domains.",
+    )
     templates: Path | None = option(
         values.path,
         default=None,
@@ -73,3 +88,5 @@ class AbuseSection:
         """What only several keys together show."""
         if (self.opt_out_url is None) != (self.opt_out_listen is None):
             yield "opt-out-listen", "expected opt-out-url and opt-out-listen together"
+        if (self.mail_listen is None) != (self.complaints_to is None):
+            yield "complaints-to", "expected mail-listen and complaints-to together"

@@ -26,6 +26,8 @@ PACKAGE = "mixminion.exits"
 SECRET = 32  #: octets of the secret
 ENTRY = 16  #: octets of an entry
 DAY = 86_400
+FORGOTTEN = 60 * DAY
+"""Seconds after which a bounce says nothing of today."""
 MOST = 1_000_000
 """Entries; an operator hears of it before."""
 
@@ -123,7 +125,7 @@ class Blocking:
         self._clock = clock
         self._rules = rules.read(self._named)
         self._database: Database | None = None
-        self._entries, paused = _load(path)
+        self._entries, paused, self._bounces = _load(path)
         self._paused = set(paused)
 
     # -- asked without waiting -----------------------------------------------------------------
@@ -233,6 +235,23 @@ class Blocking:
         await self._delete([entry])
         return True
 
+    async def bounced(self, entry: bytes) -> int:
+        """Note that mail for *entry* came back for good; on how many days it has, those longer
+        than :data:`FORGOTTEN` ago left out."""
+        today = int(self._clock.seconds()) // DAY * DAY
+        days, last = self._bounces.get(entry, (0, 0))
+        if last == today:
+            return days
+        days = 1 if today - last > FORGOTTEN else days + 1
+        gone = [each for each, (_, then) in self._bounces.items() if today - then > FORGOTTEN]
+        if entry not in self._bounces and len(self._bounces) - len(gone) >= MOST:
+            return days
+        await self._run(lambda connection: _note(connection, entry, days, today, gone))
+        for each in gone:
+            self._bounces.pop(each, None)
+        self._bounces[entry] = (days, today)
+        return days
+
     async def pause(self, exit: str, paused: bool) -> None:
         """Remember that *exit* hands nothing over, or does again."""
         if paused:
@@ -261,16 +280,25 @@ class Blocking:
         await self._database.run(query)
 
 
-def _load(path: Path) -> tuple[dict[bytes, Entry], list[str]]:
+def _note(
+    connection: sqlite3.Connection, entry: bytes, days: int, last: int, gone: list[bytes]
+) -> None:
+    connection.executemany("DELETE FROM bounces WHERE entry = ?", [(each,) for each in gone])
+    connection.execute("INSERT OR REPLACE INTO bounces VALUES (?, ?, ?)", (entry, days, last))
+
+
+def _load(path: Path) -> tuple[dict[bytes, Entry], list[str], dict[bytes, tuple[int, int]]]:
     """What the file has; nothing while there is no file."""
     if not path.exists():
-        return {}, []
+        return {}, [], {}
     try:
         connection = database.open_file(path, PACKAGE)
         try:
             found = connection.execute("SELECT entry, since, until, origin FROM blocked")
             entries = {row[0]: Entry(row[1], row[2], Origin(row[3])) for row in found}
-            return entries, [name for (name,) in connection.execute("SELECT exit FROM paused")]
+            paused = [name for (name,) in connection.execute("SELECT exit FROM paused")]
+            found = connection.execute("SELECT entry, days, last FROM bounces")
+            return entries, paused, {row[0]: (row[1], row[2]) for row in found}
         finally:
             connection.close()
     except (sqlite3.Error, OSError) as error:

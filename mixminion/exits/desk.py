@@ -16,11 +16,17 @@ from mixminion.exits import blocking, templates
 from mixminion.exits.abuse import AbuseSection
 from mixminion.exits.blocking import Blocking, Origin
 from mixminion.exits.guard import Guard
+from mixminion.exits.lmtp_intake import MOST_CONNECTIONS as MOST_SESSIONS
+from mixminion.exits.lmtp_intake import LmtpFactory
 from mixminion.exits.marks import Marks
 from mixminion.exits.page import LONGEST_BODY, MOST_CONNECTIONS, OptOutPage
 from mixminion.exits.ports import Port
+from mixminion.exits.post import Post
+from mixminion.exits.prepared import Prepared
+from mixminion.exits.smtp import SmtpExit
 from mixminion.exits.tokens import Tokens
-from mixminion.interfaces import IExit, Random
+from mixminion.interfaces import IExit, Outcome, OutcomeKind, Random
+from mixminion.mail.compose import Mail
 from mixminion.util.times import to_text
 
 SECRET = Path("keys") / "blocked.key"
@@ -64,7 +70,24 @@ class Desk:
         self._templates = templates.read(section.templates)
         tokens = Tokens(key)
         self._marks = Marks(
-            tokens, lambda: self._templates, reactor, contact, section.opt_out_url, mail=False
+            tokens,
+            lambda: self._templates,
+            reactor,
+            contact,
+            section.opt_out_url,
+            mail=section.mail_listen is not None,
+        )
+        self._ways: dict[str, IExit] = {}
+        self._post = Post(
+            domains=domains,
+            contact=None if section.complaints_to is None else str(section.complaints_to.address),
+            told=contact,
+            blocking=self.blocking,
+            tokens=tokens,
+            templates=lambda: self._templates,
+            send=self._send,
+            counters=counters,
+            clock=reactor,
         )
         self._ports: list[Port] = []
         if domains and section.opt_out_listen is not None:
@@ -72,11 +95,16 @@ class Desk:
             page = OptOutPage(tokens, lambda: self._templates, told, self._opt_out_by_link)
             site = QuietSite(page, reactor, longest_upload=LONGEST_BODY)
             self._listen("the page for opting out", section.opt_out_listen, site, MOST_CONNECTIONS)
+        if domains and section.mail_listen is not None:
+            factory = LmtpFactory(self._post, min(domains), reactor)
+            self._listen("the port for mail", section.mail_listen, factory, MOST_SESSIONS)
 
     def guard(self, exit: IExit) -> IExit:
         """*exit*, guarded when it is one to mail."""
         if exit.domain is None:
             return exit
+        if isinstance(exit, SmtpExit):
+            self._ways.setdefault(exit.domain, exit)
         return Guard(exit, self.blocking, self._marks, self._counters)
 
     def start(self) -> None:
@@ -98,6 +126,16 @@ class Desk:
         self.blocking.reload()
         self._templates = read
 
+    async def _send(self, domain: str, recipient: str, mail: Mail) -> Outcome:
+        """Hand over a mail of our own, from nobody."""
+        way = self._ways.get(domain)
+        if way is None:
+            return Outcome(OutcomeKind.UNREACHABLE, "no-way")
+        name = f"<{domain}>"
+        message = Prepared(way.name, (recipient,), b"", None, name, 0, return_path="", mail=mail)
+        outcome: Outcome = await way.deliver(message)
+        return outcome
+
     async def _opt_out_by_link(self, entry: bytes) -> None:
         if await self.blocking.add(entry, Origin.LINK):
             self._counters.add(Name.OPTED_OUT)
@@ -112,6 +150,7 @@ class Desk:
         return {
             "paused": sorted(self.blocking.paused),
             "blocked": len(self.blocking.entries),
+            "bouncing": self._post.bouncing,
         }
 
     def attention(self, exits: Collection[str]) -> Iterator[str]:

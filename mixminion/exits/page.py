@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
+from typing_extensions import override
 
 from mixminion.crypto.aead import Forged
 from mixminion.exits.templates import Templates
@@ -68,6 +69,12 @@ class OptOutPage(Resource):
         if self._entry(request) is None:
             return self._page(request, "unknown.html", http.NOT_FOUND)
         return self._page(request, "opt-out.html", http.OK)
+
+    @override
+    def render_HEAD(self, request: Request) -> bytes:
+        """Nothing of the page: twisted.web would log what is asked for to say so itself."""
+        self.render_GET(request)
+        return b""
 
     def render_POST(self, request: Request) -> Any:
         """The button, or a mail program's own."""

@@ -48,14 +48,14 @@ class Port:
         return ensureDeferred(self._listen())
 
     async def stop(self) -> None:
-        """Listen no more, and cut connections that are open."""
+        """Listen no more, and cut connections that are open; returns when all are gone."""
         self._running = False
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         port, self._port = self._port, None
         if port is not None:
             await maybeDeferred(port.stopListening)
-        self._factory.cut()
+        await self._factory.cut()
 
     async def _listen(self) -> None:
         try:
@@ -84,6 +84,7 @@ class _Bounded(WrappingFactory[Any]):
     def __init__(self, wrapped: IProtocolFactory, most: int) -> None:
         super().__init__(wrapped)  # type: ignore[no-untyped-call]
         self._most = most
+        self._gone: Deferred[None] | None = None
 
     @override
     def buildProtocol(self, addr: Any) -> IProtocol | None:
@@ -92,7 +93,17 @@ class _Bounded(WrappingFactory[Any]):
         built: IProtocol | None = super().buildProtocol(addr)
         return built
 
-    def cut(self) -> None:
-        """End every connection."""
-        for protocol in list(self.protocols):
-            protocol.transport.abortConnection()
+    @override
+    def unregisterProtocol(self, p: Any) -> None:
+        super().unregisterProtocol(p)  # type: ignore[no-untyped-call]
+        if self._gone is not None and not self.protocols:
+            gone, self._gone = self._gone, None
+            gone.callback(None)
+
+    async def cut(self) -> None:
+        """End every connection; returns when they have ended."""
+        if self.protocols:
+            gone = self._gone = Deferred()
+            for protocol in list(self.protocols):
+                protocol.transport.abortConnection()
+            await gone

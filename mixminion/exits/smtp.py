@@ -130,7 +130,9 @@ class SmtpExit:
         answered: Mapping[str, Outcome] = {}
         try:
             if share.recipients:
-                sender = message.return_path or str(self._section.sender.address)
+                sender = message.return_path
+                if sender is None:
+                    sender = str(self._section.sender.address)
                 envelope = Envelope(sender, share.recipients, mail, self._seal)
                 answered = await self._way.send(envelope)
         finally:

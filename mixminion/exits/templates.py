@@ -25,6 +25,7 @@ NAMES: Mapping[str, frozenset[str]] = {
     "unknown.html": frozenset({"domain", "contact"}),
     "busy.html": frozenset({"domain", "contact"}),
     "footer.txt": frozenset({"domain", "contact", "link"}),
+    "confirm.txt": frozenset({"domain", "contact", "address"}),
 }
 """Every text, with what may be put into it."""
 

@@ -85,7 +85,9 @@ class OperatorTests(ExitCase):
         await self.counted("released", 2)
         status = await self.server("status")
         self.assertEqual(status["packets"]["exits"]["smtp"], 2)
-        self.assertEqual(status["exits"], {"paused": ["drop", "smtp"], "blocked": 0})
+        self.assertEqual(
+            status["exits"], {"paused": ["drop", "smtp"], "blocked": 0, "bouncing": {}}
+        )
         self.assertIn("The exit smtp is paused", " ".join(status["attention"]))
 
         added = await self.server("exit", "blocked", "add", "Bob+x@X.test")

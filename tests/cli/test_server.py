@@ -194,11 +194,16 @@ class CheckConfigTests(HomeTestCase):
         """No exit to mail without a contact and a domain; rules are read with the rest."""
         rules = self.home / "rules"
         rules.write_text("deny user root\ndeny nobody\n")
-        exit = "[Abuse]\nrules = rules\n[Exit smtp]\nmodule = smtp\n"
+        exit = (
+            "[Abuse]\nrules = rules\nmail-listen = tcp:x\ncomplaints-to = me@x.example\n"
+            "[Exit smtp]\nmodule = smtp\n"
+        )
         for more, told in (
-            ("", "mixminiond.conf:9: [Exit smtp] domain: is missing"),
+            ("", "mixminiond.conf:11: [Exit smtp] domain: is missing"),
             ("domain = x.example\n", "[Server] contact: expected how to reach you"),
             ("domain = x.example\n", f"{rules}:2: expected deny or allow"),
+            ("domain = x.example\n", "[Abuse] complaints-to: expected an address elsewhere"),
+            ("domain = x.example\n", "[Abuse] mail-listen: expected an endpoint"),
         ):
             self.path.write_text(CONFIG + exit + more)
             self.assertIn(told, self.server("check-config").stdout)

@@ -159,7 +159,8 @@ class PageTests(DeskCase):
     async def test_nothing_is_logged(self) -> None:
         """Neither who asks, nor what."""
         link = await self.link()
-        await self.ask("GET", link)
+        for method in ("GET", "HEAD", "PUT"):
+            await self.ask(method, link)
         await self.ask("POST", link, BODY, **FORM)
         said = " ".join(str(each) for each in self.logged.seen)
         for part in (link[-50:], "127.0.0.1", "x.test"):

@@ -8,7 +8,12 @@ from mixminion.config import ConfigErrors
 from mixminion.exits import templates
 from mixminion.testing.cases import SyncTestCase
 
-VALUES = {"domain": "mix.test", "contact": "<me@mix.test>", "link": "https://mix.test/x"}
+VALUES = {
+    "address": "bob@x.test",
+    "domain": "mix.test",
+    "contact": "<me@mix.test>",
+    "link": "https://mix.test/x",
+}
 
 
 class TemplateTests(SyncTestCase):
