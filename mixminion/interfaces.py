@@ -285,6 +285,9 @@ class IDelivery(Interface):
     def tallies() -> Mapping[str, Mapping[str, int]]:
         """How attempts ended, by exit name and then by kind and reason."""
 
+    def held() -> int:
+        """How many messages wait in mailboxes for their owners."""
+
     def incomplete() -> int:
         """Messages of which fragments are missing."""
 

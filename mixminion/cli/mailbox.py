@@ -92,7 +92,7 @@ def fetch(config: api.Config, number: int, frames: int, folder: Path | None, as_
         return held
 
     held = run(config, visit)
-    if held:
+    if held and not as_json:
         say(f"{held} more are held; fetch again")
 
 
@@ -117,7 +117,8 @@ def _write(
             sys.stdout.buffer.write(message.content)
             if not message.content.endswith(b"\n"):
                 click.echo()
-    say(f"{len(messages)} fetched")
+    if not as_json:
+        say(f"{len(messages)} fetched")
     sys.stdout.flush()
 
 

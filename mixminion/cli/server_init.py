@@ -69,6 +69,11 @@ from mixminion.errors import UserError
     help="Be an exit: hand mail over to this mail server.  [default: a middle server]",
 )
 @click.option("--exit-smtp-domain", metavar="DOMAIN", help="The domain that this mail is from.")
+@click.option(
+    "--exit-mailbox",
+    is_flag=True,
+    help="Hold messages for people without an address until they fetch them.",
+)
 @click.option("--exit-drop", is_flag=True, help="Take messages that are thrown away, for tests.")
 @click.option("--test-network", is_flag=True, help="Be in a network on one machine.")
 @passphrase_options("A passphrase for the identity key and the packet keys")
@@ -182,6 +187,10 @@ def _parts(chosen: dict[str, Any]) -> list[Part]:
             "domain": chosen["exit_smtp_domain"],
         }
         parts.append(Part("Exit smtp", "Mail leaves the network here.", smtp))
+    if chosen["exit_mailbox"]:
+        parts.append(
+            Part("Exit mailbox", "What comes here waits for its owner.", {"module": "mailbox"})
+        )
     if chosen["exit_drop"]:
         parts.append(Part("Exit drop", "What comes here is thrown away.", {"module": "drop"}))
     return parts

@@ -199,6 +199,10 @@ class Delivery:
         """See :class:`IDelivery`."""
         return len(self._assembly)
 
+    def held(self) -> int:
+        """See :class:`IDelivery`."""
+        return len(self._mailboxes)
+
     async def start(self) -> None:
         """See :class:`IDelivery`."""
         self._mailboxes.start()

@@ -341,6 +341,7 @@ class MixServer:
                 "peers": sum(self.outgoing.waiting().values()),
                 "exits": dict(self.delivery.waiting()),
                 "incomplete": self.delivery.incomplete(),
+                "held": self.delivery.held(),
             },
             "hand-overs": {name: dict(found) for name, found in self.delivery.tallies().items()},
             "links": {

@@ -107,14 +107,18 @@ class LocalNetwork:
         exit_lines: Sequence[str] = (),
         directory: Directory | None = None,
         sources: Sequence[str] = (),
+        *,
+        mailboxes: bool = False,
     ) -> None:
         """*exit_lines* go into the mail exits' section, after what ``server init`` wrote;
-        *sources* are where the mixes fetch the directory, besides from each other."""
+        *sources* are where the mixes fetch the directory, besides from each other.  With
+        *mailboxes* the exits hold messages, too."""
         self.folder = folder.absolute()
         self.mail = self.folder / "mail"
         self.client_config = self.folder / "client" / "mixminion.conf"
         self._workers = workers
         self._exit_lines = exit_lines
+        self._mailboxes = mailboxes
         self._sources = sources
         self.directory = directory or ByHand(parameters)
         port = free_port([f"127.{n}.0.1" for n in range(mixes + 1)])
@@ -152,6 +156,8 @@ class LocalNetwork:
         if mix.exit:
             options += ["--exit-smtp-relay", self.relay, "--exit-smtp-domain", DOMAIN]
             options += ["--contact", f"{mix.nickname}@example.test"]
+        if mix.exit and self._mailboxes:
+            options.append("--exit-mailbox")
         mixminion("server", "init", *options)
         if mix.exit:
             title = "[Exit smtp]\n"
