@@ -12,7 +12,6 @@ lost.  Every one of the runs has to arrive.
 from __future__ import annotations
 
 import base64
-import os
 import subprocess
 import tempfile
 import threading
@@ -23,6 +22,7 @@ from typing import Any, Self
 from mixminion.benchmarks.footprint import anonymous
 from mixminion.benchmarks.relay import WrongCount
 from mixminion.benchmarks.rounds import arrives
+from mixminion.crypto.rng import SystemRandom
 from mixminion.directory.parameters import Parameters
 from mixminion.testing.commands import PYTHON, wait_until
 from mixminion.testing.network import LocalNetwork
@@ -121,7 +121,7 @@ class Peak:
 
 def _mail(size: int) -> bytes:
     """A mail of so many octets at least, nearly all of them an attachment, with LF as line end."""
-    attached = base64.encodebytes(os.urandom(size * 3 // 4))
+    attached = base64.encodebytes(SystemRandom().octets(size * 3 // 4))
     return (
         b"To: bob@example.org\nSubject: A picture\nMIME-Version: 1.0\n"
         b'Content-Type: multipart/mixed; boundary="x"\n\n'
