@@ -25,7 +25,7 @@ from mixminion.interfaces import Clock, Random
 SLOTS = 12
 START = 10  #: a limit starts at one part in so many
 MOST_KEYS = 20_000
-"""Recipients or domains that are remembered at once, for each limit; about 10 MB."""
+"""Recipients or domains that are remembered at once, for each limit; about 13 MB."""
 
 _PERIODS = {"minute": 60, "hour": 3600, "day": 86400}
 

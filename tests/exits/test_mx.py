@@ -23,6 +23,7 @@ from mixminion.exits.smtp import Section, SmtpExit, make
 from mixminion.interfaces import Message, Outcome
 from mixminion.testing.cases import AsyncTestCase, SyncTestCase
 from mixminion.testing.certificates import Authority
+from mixminion.testing.commands import free_port
 from mixminion.testing.smtp import Sink
 from tests.exits import kit
 from tests.exits.zone import Zone, a, aaaa, mx
@@ -57,8 +58,8 @@ class MxCase(AsyncTestCase):
         self.resolver = udp.getHost().port
         self.exits: list[SmtpExit] = []
         self.one, self.two = Sink(reactor), Sink(reactor)
-        first = reactor.listenTCP(0, self.one, interface="127.0.0.2")
-        self.port = first.getHost().port
+        self.port = free_port(["127.0.0.1", "127.0.0.2", "127.0.0.3"])
+        first = reactor.listenTCP(self.port, self.one, interface="127.0.0.2")
         second = reactor.listenTCP(self.port, self.two, interface="127.0.0.3")
         self.ports = [first, second]
         self.zone.records = {

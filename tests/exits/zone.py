@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred, succeed
+from twisted.internet.error import CannotListenError
 from twisted.names import common, dns, server
 from twisted.names.error import DomainError
 
@@ -47,13 +48,24 @@ class Zone(common.ResolverBase):
         factory = _Factory(self)
         protocol = dns.DNSDatagramProtocol(factory)
         protocol.noisy = False
-        udp = reactor.listenUDP(0, protocol, interface="127.0.0.1")
-        stream = reactor.listenTCP(udp.getHost().port, factory, interface="127.0.0.1")
+        udp, stream = _both(reactor, protocol, factory)
         stop = udp.stopListening
         udp.stopListening = lambda: gatherResults(
             [maybeDeferred(stop), maybeDeferred(stream.stopListening)]
         )
         return udp
+
+
+def _both(reactor: Any, protocol: Any, factory: Any) -> tuple[Any, Any]:
+    """A datagram and a stream port of one number: one that is free here may be taken there."""
+    for _ in range(20):
+        stream = reactor.listenTCP(0, factory, interface="127.0.0.1")
+        try:
+            number = stream.getHost().port
+            return reactor.listenUDP(number, protocol, interface="127.0.0.1"), stream
+        except CannotListenError:
+            stream.stopListening()
+    raise RuntimeError("there is no port of which both kinds are free")
 
 
 class _Factory(server.DNSServerFactory):
