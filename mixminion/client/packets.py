@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+from mixminion.client.addresses import NEWS_EXIT
 from mixminion.client.errors import NotHandedOver
 from mixminion.client.outbox import Large, Packet
 from mixminion.directory.consensus import Server
@@ -121,7 +122,9 @@ def fragment(
 
 def _requirement(letter: Letter, *, fragments: bool = False) -> ExitRequirement:
     asked = policy.asked(letter.parts[0])  # the header, if there is one
-    return ExitRequirement(letter.exit, letter.size, fragments, asked, len(letter.recipients))
+    groups = letter.recipients if letter.exit == NEWS_EXIT else ()
+    recipients = len(letter.recipients)
+    return ExitRequirement(letter.exit, letter.size, fragments, asked, recipients, groups)
 
 
 def _geometry(view: View, now: float) -> Geometry:

@@ -25,6 +25,7 @@ from mixminion.mail.address import Mailbox
 from mixminion.mail.compose import Mail
 from mixminion.mail.errors import MailError
 from mixminion.util.hostport import HostPort
+from mixminion.util.newsgroups import among
 
 _CHECKED = "tls = required or tls = implicit"
 _PATTERN = re.compile(r"\*|[A-Za-z0-9+_-]+(\.[A-Za-z0-9+_-]+)*(\.\*)?", re.ASCII)
@@ -114,7 +115,7 @@ class Section(MailSection):
 
     def allows(self, group: str) -> bool:
         """Whether *group* may be posted to, as far as the section says."""
-        return _among(group, self.groups) and not _among(group, self.deny)
+        return among(group, self.groups) and not among(group, self.deny)
 
     @override
     def problems(self) -> Iterator[tuple[str, str]]:
@@ -150,7 +151,7 @@ class NntpExit:
         return {
             "module": "nntp",
             "max-message": self._section.max_message,
-            "max-groups": self._section.max_groups,
+            "max-recipients": self._section.max_groups,
             "groups": list(self._section.groups),
             "deny": list(self._section.deny),
             **self._section.published,
@@ -213,13 +214,6 @@ class NntpExit:
             date=message.date,
             policy=self._section.mail_policy,
         )
-
-
-def _among(group: str, patterns: Sequence[str]) -> bool:
-    return any(
-        each == "*" or group == each or (each.endswith(".*") and group.startswith(each[:-1]))
-        for each in patterns
-    )
 
 
 def make(name: str, section: Section, environment: ExitEnvironment) -> NntpExit:

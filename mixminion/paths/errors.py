@@ -82,6 +82,17 @@ class ExitTooSmall(UserError):
     exit_code = EX_DATAERR
 
 
+class NoNewsgroup(UserError):
+    """Exits to news are there, and none posts to all of these groups."""
+
+    code = "no-newsgroup"
+    sentence = (
+        "No exit {exit!r} of the network posts to {groups}; `mixminion list-servers --json` shows"
+        " the groups of each."
+    )
+    exit_code = EX_UNAVAILABLE
+
+
 class TooManyRecipients(UserError):
     """Exits are there, and all take fewer recipients of one message."""
 

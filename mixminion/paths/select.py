@@ -18,6 +18,7 @@ from mixminion.paths.errors import (
     ExitTooSmall,
     NoExit,
     NoFragments,
+    NoNewsgroup,
     NoPath,
     NotAllowed,
     TooManyRecipients,
@@ -27,6 +28,7 @@ from mixminion.paths.errors import (
 )
 from mixminion.paths.language import Named, PathSpec, Some
 from mixminion.paths.lengths import draw_counts
+from mixminion.util.newsgroups import among
 
 FRAGMENTS = "fragments"
 """In the policy of exits that take messages in fragments."""
@@ -42,14 +44,15 @@ _STEPS = 20_000
 @dataclass(frozen=True, slots=True)
 class ExitRequirement:
     """What the last hop must deliver: an exit's name, octets of content, whether they come in
-    fragments, what its published policy must not refuse, such as ``allow-from``, and to how many
-    recipients."""
+    fragments, what its published policy must not refuse, such as ``allow-from``, to how many
+    recipients, and to which newsgroups."""
 
     name: str
     size: int = 0
     fragments: bool = False
     allowing: frozenset[str] = frozenset()
     recipients: int = 0
+    groups: tuple[str, ...] = ()
 
     def problem(self, server: Server) -> str | None:
         """Why *server* is not such an exit; None when it is."""
@@ -62,6 +65,8 @@ class ExitRequirement:
             return f"its exit {self.name!r} takes no messages in fragments"
         if self.most(found) < self.recipients:
             return f"its exit {self.name!r} takes at most {self.most(found)} recipients"
+        if not self.posts(found):
+            return f"its exit {self.name!r} does not post to {' and '.join(self.groups)}"
         refused = self.refused(found)
         if refused:
             return f"its exit {self.name!r} does not {' and '.join(map(_in_words, refused))}"
@@ -71,6 +76,15 @@ class ExitRequirement:
         """How many recipients the exit takes; as many as there are where it does not say."""
         most = found.policy.get(MOST_RECIPIENTS)
         return most if isinstance(most, int) else self.recipients
+
+    def posts(self, found: Exit) -> bool:
+        """Whether the exit takes articles for the groups; one that does not say takes them."""
+        allowed, denied = (found.policy.get(key) for key in ("groups", "deny"))
+        return all(
+            (not isinstance(allowed, list) or among(group, allowed))
+            and not (isinstance(denied, list) and among(group, denied))
+            for group in self.groups
+        )
 
     def refused(self, found: Exit) -> list[str]:
         """What is asked for and not allowed there; an exit that does not say allows it."""
@@ -197,7 +211,10 @@ def _lacking(named: Sequence[Exit], exit: ExitRequirement) -> UserError:
     most = max(map(exit.most, allowing))
     if most < exit.recipients:
         return TooManyRecipients(exit=exit.name, recipients=exit.recipients, most=most)
-    largest = max(each.max_message for each in allowing)
+    posting = [each for each in allowing if exit.posts(each)]
+    if not posting:
+        return NoNewsgroup(exit=exit.name, groups=" and ".join(exit.groups))
+    largest = max(each.max_message for each in posting)
     if largest < exit.size:
         return ExitTooSmall(exit=exit.name, size=exit.size, most=largest)
     return NoFragments(exit=exit.name)

@@ -69,7 +69,7 @@ class SectionTests(SyncTestCase):
         verifyObject(IExit, exit)
         described = exit.describe()
         self.assertEqual(described["groups"], ["misc.test", "comp.*"])
-        self.assertEqual((described["deny"], described["max-groups"]), (["comp.risks"], 2))
+        self.assertEqual((described["deny"], described["max-recipients"]), (["comp.risks"], 2))
 
     def test_groups(self) -> None:
         """What the lists say: groups, all below one, all; what is denied is denied."""

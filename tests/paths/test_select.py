@@ -20,6 +20,7 @@ from mixminion.paths.constraints import breaches
 from mixminion.paths.errors import (
     ExitTooSmall,
     NoExit,
+    NoNewsgroup,
     NoPath,
     NotAllowed,
     TooManyRecipients,
@@ -146,6 +147,37 @@ class ChooseTests(SyncTestCase):
             exit = ExitRequirement("smtp", 100, recipients=recipients)
             last = {names(pick(view(servers), exit=exit, seed=seed))[-1] for seed in range(40)}
             self.assertEqual(last, expected)
+
+    def test_groups(self):
+        """An exit to news posts to all groups of the article, as far as it says; where none does,
+        the groups are named."""
+        policies: tuple[tuple[str, dict[str, object]], ...] = (
+            ("comp", {"groups": ["comp.*"], "deny": ["comp.risks"]}),
+            ("all", {"groups": ["*"], "deny": []}),
+            ("silent", {}),
+            ("odd", {"groups": "x", "deny": None}),
+        )
+        servers = [
+            server(
+                name,
+                i + 1,
+                exits=(Exit(name="news", module="nntp", max_message=10**5, policy=policy),),
+            )
+            for i, (name, policy) in enumerate(policies)
+        ]
+        for groups, expected in (
+            (("comp.lang.c",), {"comp", "all", "silent", "odd"}),
+            (("comp.risks",), {"all", "silent", "odd"}),
+            (("comp.lang.c", "misc.test"), {"all", "silent", "odd"}),
+        ):
+            exit = ExitRequirement("news", 100, recipients=len(groups), groups=groups)
+            last = {names(pick(view(servers), exit=exit, seed=seed))[-1] for seed in range(60)}
+            self.assertEqual(last, expected)
+        exit = ExitRequirement("news", 100, groups=("misc.test", "comp.x"))
+        error = self.assertRaises(NoNewsgroup, pick, view([servers[0], *plain(5)[1:]]), exit=exit)
+        self.assertIn("misc.test and comp.x", render(error))
+        error = self.assertRaises(UnusableServer, pick, view(servers), "*3,comp", exit=exit)
+        self.assertIn("does not post to misc.test and comp.x", error.fields["problem"])
 
     def test_any_last(self):
         """Without something to deliver, any server may come last."""
