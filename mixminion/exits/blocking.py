@@ -173,7 +173,9 @@ class Blocking:
     def _hashes(self, name: str) -> Iterator[bytes]:
         """The entry of *name*, then those of the domains that it is in."""
         try:
-            user, _, domain = name.rpartition("@")
+            user, at, domain = name.rpartition("@")
+            if not at:
+                raise NobodyThere(name=name)
             if user:
                 folded = address.folded(address.parse(name))
                 yield self._hash(str(folded))

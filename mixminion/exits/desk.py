@@ -19,6 +19,7 @@ from mixminion.exits.guard import Guard
 from mixminion.exits.lmtp_intake import MOST_CONNECTIONS as MOST_SESSIONS
 from mixminion.exits.lmtp_intake import LmtpFactory
 from mixminion.exits.marks import Marks
+from mixminion.exits.mbox import MboxExit
 from mixminion.exits.page import LONGEST_BODY, MOST_CONNECTIONS, OptOutPage
 from mixminion.exits.ports import Port
 from mixminion.exits.post import Post
@@ -105,6 +106,11 @@ class Desk:
             return exit
         if isinstance(exit, SmtpExit):
             self._ways.setdefault(exit.domain, exit)
+        if isinstance(exit, MboxExit):
+            exit.guard(self._guarded)
+        return self._guarded(exit)
+
+    def _guarded(self, exit: IExit) -> IExit:
         return Guard(exit, self.blocking, self._marks, self._counters)
 
     def start(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,10 @@ class MboxExit:
         except MailError as error:
             return error.code
         return None
+
+    def guard(self, guard: Callable[[IExit], IExit]) -> None:
+        """Let *guard* stand before what goes to users' mail addresses, too."""
+        self._addresses = guard(self._addresses)
 
     async def start(self) -> None:
         """See :class:`IExit`."""

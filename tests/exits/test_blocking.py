@@ -111,7 +111,7 @@ class ListTests(BlockingCase):
     def test_no_address(self) -> None:
         """What is none is not refused, and cannot be named."""
         self.assertFalse(self.blocking.refuse("alt.anonymous.messages"))
-        for name in ("bob", "@", "@org", "a b@example.org", "@-.org"):
+        for name in ("bob", "example.org", "@", "@org", "a b@example.org", "@-.org"):
             self.assertRaises(NobodyThere, self.blocking.hashed, name)
 
     def test_the_file_names_nobody(self) -> None:

@@ -19,9 +19,12 @@ from mixminion.crypto.rng import SystemRandom
 from mixminion.exits import ports
 from mixminion.exits.abuse import AbuseSection
 from mixminion.exits.desk import Desk
-from mixminion.interfaces import IExit, Message
+from mixminion.exits.mbox import MboxExit
+from mixminion.exits.section import ExitSection
+from mixminion.interfaces import IExit, Message, Outcome, OutcomeKind
 from mixminion.testing.cases import AsyncTestCase
 from tests.exits import kit
+from tests.exits.test_mbox import Hands
 
 reactor: Any = installed
 
@@ -183,6 +186,24 @@ class PortTests(DeskCase):
             await deferLater(reactor, 0.02)
         await port.stop()
         self.desk = self.make()
+
+    async def test_local_users(self) -> None:
+        """A local user whose mail goes to an address gets none when that is on the list."""
+        users = self.home / "users"
+        users.write_text("[User bob]\naddress = bob@x.test\n")
+        text = f"[Exit mbox]\nmodule = mbox\ndomain = mix.test\nusers = {users}\n"
+        [section] = kit.config(text).named(ExitSection).values()
+        made = MboxExit(
+            "mbox", section, clock=reactor, executor=Hands(), addresses=self.exit, lmtp=None
+        )
+        guarded = self.desk.guard(made)
+        message = Message("mbox", ("bob",), b"Subject: x\r\n\r\nx\r\n", None, "<1@m>", 1)
+        self.assertEqual(await guarded.deliver(message), kit.DELIVERED)
+        self.assertEqual(self.exit.seen.pop().recipients, ("bob@x.test",))
+        await self.desk.add("bob@x.test")
+        blocked = Outcome(OutcomeKind.PERMANENT, "blocked")
+        self.assertEqual(await guarded.deliver(message), blocked)
+        self.assertEqual(self.exit.seen, [])
 
     async def test_guards_mail_alone(self) -> None:
         """An exit that is none to mail stays as it is."""
