@@ -53,7 +53,7 @@ class GuideTests(SyncTestCase):
         shown = configuration.read(re.sub(r"(?m)^#(?=[a-z-]+ = |\[)", "", sample), path)
         for section in {*SECTIONS, FragmentsSection} - {DirectorySection}:
             self.assertEqual(written[section], shown[section])
-        self.assertEqual(list(shown.named(ExitSection)), ["smtp", "drop"])
+        self.assertEqual(list(shown.named(ExitSection)), ["smtp", "mailbox", "drop"])
 
     def test_exit_codes(self):
         """The page of exit codes has every code there is."""
