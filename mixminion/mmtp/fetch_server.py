@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from typing_extensions import override
 
 from mixminion.counters import Counters, Name
-from mixminion.interfaces import Clock, IMailboxes
+from mixminion.interfaces import Clock, IMailboxes, Message
 from mixminion.mmtp.errors import NotClosed, SessionError
 from mixminion.mmtp.fetch_frames import EXPORTED, EXPORTER, Closing, to_sign
 from mixminion.mmtp.serving import Action, End, Find, Finish, Send, ServingSession, Taken
@@ -42,6 +42,7 @@ class FetchLimits:
     session: float = 600.0  #: the longest a session may be
     idle: float = 60.0  #: without a request, or with a frame that the client does not read
     closing: float = 10.0  #: between our close and the connection's end
+    memory: int = 32 * 2**20  #: octets of items under way that are kept in memory, of all sessions
 
 
 class FetchSession(Protocol):
@@ -51,6 +52,7 @@ class FetchSession(Protocol):
         self._factory = factory
         self._error: SessionError | None = None
         self._ending = False
+        self._kept: Message | None = None  # the item of which a part was given
         self._timers: dict[str, IDelayedCall] = {}
 
     # -- from the transport
@@ -79,6 +81,7 @@ class FetchSession(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         for name in list(self._timers):
             self._stop(name)
+        self._keep(None)
         truncated = self._machine.lost()
         error = self._error or truncated
         if error is None and not self._ending and reason.check(ConnectionDone) is None:
@@ -115,15 +118,38 @@ class FetchSession(Protocol):
         """Read the rest of *part*, or what comes next.  What is gone, because the same owner has
         fetched it in another session, is passed over."""
         machine, mailboxes = self._machine, self._factory.mailboxes
-        held = mailboxes.waiting(machine.capability)
+        held, kept = mailboxes.waiting(machine.capability), self._kept
+        if kept is not None and part in held:  # reading it all for each piece would cost too much
+            await mailboxes.read(machine.capability, NOBODY)
+            self._give(part, kept)
+            return
         items = [item for item in held if item == part]
         items += [item for item in held if item not in machine.given]
         for item in items or [NOBODY]:
             message = await mailboxes.read(machine.capability, item)
             if message is not None:
-                self._perform(machine.found(item, message))
+                self._give(item, message)
                 return
+        self._keep(None)
         self._perform(machine.nothing())
+
+    def _give(self, item: int, message: Message) -> None:
+        self._perform(self._machine.found(item, message))
+        self._keep(message if self._machine.part else None)
+
+    def _keep(self, message: Message | None) -> None:
+        """Have an item in memory until its last piece, while there is room for it."""
+        factory, before = self._factory, self._kept
+        if before is not None:
+            factory.kept -= len(before.content)
+        if message is not None and (
+            self not in factory.sessions
+            or factory.kept + len(message.content) > factory.limits.memory
+        ):
+            message = None
+        if message is not None:
+            factory.kept += len(message.content)
+        self._kept = message
 
     def _failed(self, failure: Failure) -> None:
         assert failure.value is not None
@@ -180,6 +206,7 @@ class FetchServerFactory(Factory):
         self.limits = limits or FetchLimits()
         self.export = export
         self.sessions: set[FetchSession] = set()
+        self.kept = 0  #: octets of items that sessions keep in memory
         self.stopping = False
         self._stopped: list[Deferred[None]] = []
 

@@ -97,6 +97,11 @@ class ServingSession:
         self.capability = b""
         self.state = State.NEW
 
+    @property
+    def part(self) -> int:
+        """The item of which only a part was given; 0 for none."""
+        return self._part
+
     def received(self, octets: bytes) -> list[Action]:
         """Octets from the client, cut anywhere."""
         if self.state is State.CLOSED:

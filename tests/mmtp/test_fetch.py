@@ -37,8 +37,8 @@ from mixminion.testing.transports import MemoryTransport
 from tests.mmtp.kit import HOST, LENGTH, PORT, NetworkCase
 from tests.net.kit import Recorder, Recorders
 
-LIMITS = FetchLimits(sessions=2, frames=50, session=100.0, idle=10.0, closing=5.0)
 ROOM = LENGTH - HEADER_LENGTH
+LIMITS = FetchLimits(sessions=2, frames=50, session=100.0, idle=10.0, closing=5.0, memory=4 * ROOM)
 
 
 @implementer(IMailboxes)
@@ -196,6 +196,27 @@ class GoodTests(FetchCase):
         """An answer that says nothing comes after a read of the store, too."""
         self.fetched(2)
         self.assertEqual(self.mailboxes.reads, [0, 0])
+
+    def test_pieces_in_memory(self) -> None:
+        """A long item is read once, and kept while there is room; the store is asked for each
+        frame all the same."""
+        for content, reads in ((bytes(3 * ROOM), [1, 0, 0]), (bytes(4 * ROOM + 1), [1] * 5)):
+            self.mailboxes.put(1, content)
+            self.mailboxes.reads.clear()
+            self.assertEqual(self.fetched(len(reads)), Visit(1, 0))
+            self.assertEqual(self.mailboxes.reads, reads)
+            self.assertEqual(self.owner.items[-1].content, content)
+            self.assertEqual(self.factory.kept, 0)
+
+    def test_memory_after_a_cut(self) -> None:
+        """What a session kept goes with it."""
+        self.mailboxes.put(1, bytes(3 * ROOM))
+        visit = self.visit(3)
+        self.clock.advance(0.1)
+        self.assertEqual(self.factory.kept, 3 * ROOM)
+        self.network.drop()
+        self.fails(visit, errors.NotClosed)
+        self.assertEqual(self.factory.kept, 0)
 
     def test_two_at_once(self) -> None:
         """Two visits to one mailbox get the same, and nothing breaks when one takes it away."""
