@@ -254,7 +254,7 @@ class RunningTests(ServerCase):
             set(status),
             {
                 *("attention", "nickname", "configuration", "versions", "ready", "pids"),
-                *("protection", "authorities", "needs-restart", "exits"),
+                *("protection", "authorities", "needs-restart", "exits", "hand-overs"),
                 *("workers", "listeners", "directory", "signing-key", "key-periods"),
                 *("counters", "store", "key-store", "found", "packets", "links"),
             },
