@@ -74,7 +74,7 @@ class OperatorFilesTests(SyncTestCase):
             self.assertEqual(sample[section], whole[section])
             for key in info(section).options:
                 self.assertRegex(text, rf"(?m)^#*{key} =", key)
-        self.assertEqual(sorted(whole.named(ExitSection)), ["drop", "smtp"])
+        self.assertEqual(sorted(whole.named(ExitSection)), ["drop", "mailbox", "smtp"])
 
     def test_sample_authority(self) -> None:
         """The same for an authority's."""
