@@ -33,12 +33,16 @@ class SilenceCase(AsyncTestCase):
     level = "debug"
 
     async def setUp(self) -> None:  # type: ignore[override]
-        self.world = World(Path(self.mktemp()), self.level)
+        self.world = self.make_world(Path(self.mktemp()))
         await deferToThread(self.world.make)
         for port in (self.world.listen(), self.world.listen_as_authority()):
             self.addCleanup(port.stopListening)
         self.addCleanup(deferToThread, self.world.stop)
         await deferToThread(self.world.start)
+
+    def make_world(self, folder: Path) -> World:
+        """What it is searched in."""
+        return World(folder, self.level)
 
     # -- what goes wrong -----------------------------------------------------------------------
 

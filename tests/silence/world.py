@@ -187,6 +187,8 @@ class RudeSession(SinkSession):
 class World:
     """Five mixes of one level of logging, the mail server, and whoever sends."""
 
+    rooms: Sequence[str] = ROOMS
+
     def __init__(self, folder: Path, level: str) -> None:
         self.folder = folder.absolute()
         self.secrets = Secrets()
@@ -210,7 +212,7 @@ class World:
         shutil.copytree(OUTSIDE, self.outside)
         self.loud.mkdir()
         self.break_down("")
-        (self.loud / "rooms").write_text("\n".join(ROOMS))
+        (self.loud / "rooms").write_text("\n".join(self.rooms))
         for mix in self.network.mixes:
             text = mix.config.read_text().replace("512 MiB", "16 MiB")
             text = text.replace(
@@ -218,9 +220,14 @@ class World:
             )
             text += f"\n[Log]\nlevel = {self.level}\n"
             text += "\n[Exit loud]\nmodule = loud\nretry-first = 1 s\nretry-longest = 2 s\n"
+            text += self.more(mix)
             key = self.network.directory.lines[0]
             mix.config.write_text(text.replace(key, f"{key} http://{self.authority}/"))
         self.view: View = view_of(self.network.folder)
+
+    def more(self, mix: Mix) -> str:
+        """What its configuration has besides."""
+        return ""
 
     def start(self) -> None:
         """Every mix."""
@@ -299,11 +306,16 @@ class World:
         return f"{local}@example.test"
 
     def mail(
-        self, exit: str, begins: str = "ok", length: int = 4, delay_ms: int = 200
+        self,
+        exit: str,
+        begins: str = "ok",
+        length: int = 4,
+        delay_ms: int = 200,
+        recipients: Sequence[str] = (),
     ) -> tuple[int, bytes]:
-        """A packet and the place of its first mix."""
+        """A packet and the place of its first mix; without *recipients* to a new address."""
         path = self.path(length)
-        recipients = [self.recipient(begins)]
+        recipients = recipients or [self.recipient(begins)]
         body = message.to_body(GEOMETRY, exit, recipients, self.text(), self.random)
         packet = build.forward(GEOMETRY, self.hops(path, delay_ms), body, self.random)
         self.trace(packet, path)
