@@ -247,7 +247,8 @@ class DiffTests(DirectoryCase):
                 "  mix3 MIX3",
                 "    descriptor: DIGEST -> DIGEST",
                 "  mix4 MIX4",
-                '    exits: [{"name": "drop", "module": "drop", "max-message": 30000},'
+                '    exits: [{"name": "drop", "module": "drop", "max-message": 33554432,'
+                ' "policy": {"fragments": 432000}},'
                 ' {"name": "smtp", "module": "smtp", "max-message": 24000}] -> (none)',
                 "    descriptor: DIGEST -> DIGEST",
                 "  network",

@@ -57,7 +57,11 @@ class ListServersTests(CommandCase):
         self.assertEqual(
             last["exits"],
             {
-                "drop": {"module": "drop", "max-message": 30_000, "policy": {}},
+                "drop": {
+                    "module": "drop",
+                    "max-message": 2**25,
+                    "policy": {"fragments": 432_000},
+                },
                 "smtp": {"module": "smtp", "max-message": 24_000, "policy": {}},
             },
         )

@@ -86,8 +86,9 @@ class RunTests(AsyncTestCase):
         await self.until(lambda: self.home.ask()["counters"]["delivered"] == 6)
         published = json.loads((self.home.folder / "descriptor").read_bytes())["payload"]
         exits = {each["name"]: each for each in json.loads(b64decode(published))["exits"]}
+        said = {"module": "shelf", "max-message": 32_768, "policy": {"fragments": 432_000}}
         for name in ("shelf", "other"):
-            self.assertEqual(exits[name], {"name": name, "module": "shelf", "max-message": 32_768})
+            self.assertEqual(exits[name], {"name": name, **said})
 
     async def until(self, true: Any) -> None:
         for _ in range(600):
