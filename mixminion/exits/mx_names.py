@@ -34,7 +34,7 @@ LOCAL = "127.0.0.1"
 class NoMail(PeerError):
     """A domain takes no mail, for good.  Field: ``reason``, a word."""
 
-    code = "no-mail"
+    code = "no-mail-domain"
     sentence = "The domain takes no mail ({reason})."
 
     def __init__(self, reason: str) -> None:
@@ -45,7 +45,7 @@ class NoMail(PeerError):
 class NoAnswer(PeerError):
     """The names cannot be resolved now."""
 
-    code = "no-answer"
+    code = "no-name-answer"
     sentence = "The names cannot be resolved now."
 
 
