@@ -30,7 +30,7 @@ from mixminion.testing.network import LocalNetwork
 from mixminion.testing.signings import changing
 
 reactor: Any = installed
-PERIOD = 20
+PERIOD = 30
 INTERVAL = 4
 PARAMETERS = replace(
     Parameters.local_demo(),
