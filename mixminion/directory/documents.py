@@ -33,8 +33,12 @@ Word = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9./+-]{0,31}\Z")]
 Text = Annotated[str, Meta(max_length=256)]
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True):
-    """An object inside a document.  ``valid_after`` here is ``valid-after`` there."""
+class Part(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True, gc=False):
+    """An object inside a document.  ``valid_after`` here is ``valid-after`` there.
+
+    Documents are trees of values, so that the garbage collector need not look into them: it took
+    as long as reading them.
+    """
 
 
 class Document(Part, frozen=True, kw_only=True):
