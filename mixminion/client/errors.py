@@ -25,6 +25,13 @@ class BadAddress(UserError):
     )
 
 
+class NotTogether(BadAddress):
+    """An address that is one, and does not go with the other recipients."""
+
+    code = "recipients-apart"
+    sentence = "{address} cannot be a recipient beside the others: {why}."
+
+
 class BadInput(UserError):
     """The file to be sent cannot be read."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mixminion.client import addresses
 from mixminion.client.addresses import Address
-from mixminion.client.errors import BadAddress
+from mixminion.client.errors import NotTogether
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ def gather(to: Sequence[str], cc: Sequence[str] = (), bcc: Sequence[str] = ()) -
     Several are taken for mail alone, and all of them are for one exit; only who stands in *to* and
     *cc* is shown.
 
-    :raises BadAddress: one of them cannot be read, or does not go with the others.
+    :raises BadAddress: one of them cannot be read.
+    :raises NotTogether: one does not go with the others.
     """
     written = [*to, *cc, *bcc]
     if len(written) == 1 and to:
@@ -35,9 +36,10 @@ def gather(to: Sequence[str], cc: Sequence[str] = (), bcc: Sequence[str] = ()) -
     kinds = {found.exit for _, found in parsed}
     for text, found in parsed:
         if not _of_mail(found):
-            raise BadAddress(address=text, why="only mail addresses go beside others, or in a copy")
+            why = "only mail addresses go beside others, or in a copy"
+            raise NotTogether(address=text, why=why)
         if len(kinds) > 1:
-            raise BadAddress(address=text, why="all recipients of a message go to one exit")
+            raise NotTogether(address=text, why="all recipients of a message go to one exit")
     order = list(dict.fromkeys(found.recipients[0] for _, found in parsed))
     named = {found.recipients[0] for text, found in parsed[: len(to)]}
     copied = {found.recipients[0] for text, found in parsed[len(to) : len(to) + len(cc)]}
