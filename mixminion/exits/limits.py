@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from mixminion.config import option, section, values
 from mixminion.config.values import Value
-from mixminion.exits.mail_section import MailSection
+from mixminion.exits.served_section import ServedSection
 from mixminion.interfaces import Clock, Random
 
 SLOTS = 12
@@ -58,7 +58,7 @@ octets_in: Value[Rate] = _rate(values.within(values.size, 1024))
 
 
 @section("Exit", named=True)
-class LimitedSection(MailSection):
+class LimitedSection(ServedSection):
     """An exit to mail that does not let out more than so much."""
 
     recipient_limit: tuple[Rate, ...] = option(

@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IStreamClientEndpoint
 from typing_extensions import override
 from zope.interface import implementer
 
 from mixminion.config import BadValue, option, section, values
 from mixminion.config.values import Value
 from mixminion.errors import OperatorError
-from mixminion.exits import smtp_auth, smtp_tls
-from mixminion.exits.mail_section import MailSection, mailbox
+from mixminion.exits import smtp_tls
 from mixminion.exits.nntp_session import Manner, NewsServer
+from mixminion.exits.served_section import ServedSection
 from mixminion.exits.smtp_auth import Credentials
 from mixminion.interfaces import ExitEnvironment, IExit, Message, Outcome, OutcomeKind
-from mixminion.mail import address, news
-from mixminion.mail.address import Mailbox
+from mixminion.mail import news
 from mixminion.mail.compose import Mail
 from mixminion.mail.errors import MailError
 from mixminion.util.hostport import HostPort
 from mixminion.util.newsgroups import among
 
-_CHECKED = "tls = required or tls = implicit"
 _PATTERN = re.compile(r"\*|[A-Za-z0-9+_-]+(\.[A-Za-z0-9+_-]+)*(\.\*)?", re.ASCII)
 
 
@@ -48,7 +43,7 @@ class UnusablePassword(OperatorError):
 
 
 @section("Exit", named=True)
-class Section(MailSection):
+class Section(ServedSection):
     """Articles, handed to a news server, which must let this server post and read its list of
     groups."""
 
@@ -64,40 +59,15 @@ class Section(MailSection):
     max_groups: int = option(
         values.integer(1, 20), default=3, doc="How many groups one article may go to; published."
     )
-    domain: str = option(values.mail_domain, doc="The domain that articles leave under.")
-    from_: Mailbox | None = option(
-        mailbox,
-        default=None,
-        doc="The From field, in the exit's domain.  Without it Anonymous <anonymous@DOMAIN>.",
-    )
-    tls: str = option(
-        values.choice(smtp_tls.NO, smtp_tls.OPPORTUNISTIC, smtp_tls.REQUIRED, smtp_tls.IMPLICIT),
-        default=smtp_tls.OPPORTUNISTIC,
-        doc="""STARTTLS: never; when the server offers it, its certificate not looked at; or
-        always, its certificate checked for the server's host name.  implicit: TLS from the
-        beginning, the certificate checked too.""",
-    )
-    ca_file: Path | None = option(
-        values.path,
-        default=None,
-        doc="""With tls = required or implicit: certificates in PEM that the server's is checked
-        against, instead of the system's.""",
-    )
     user: str | None = option(
         values.text_up_to(64),
         default=None,
         doc="The name for AUTHINFO, with password-file, and tls = required or implicit.",
     )
-    password_file: Path | None = option(
-        values.path, default=None, doc="A private file whose first line is the password."
-    )
     max_message: int = option(
         values.within(values.size, 1024, 1 << 24),
         default="64 KiB",
         doc="The longest message taken; published.",
-    )
-    connect_timeout: float = option(
-        values.within(values.duration, 1.0), default="30 s", doc="To reach the server."
     )
     timeout: float = option(
         values.within(values.duration, 1.0), default="2 minutes", doc="For each of its answers."
@@ -108,11 +78,6 @@ class Section(MailSection):
         doc="For its answer to a whole article.",
     )
 
-    @property
-    def sender(self) -> Mailbox:
-        """Who articles are from."""
-        return self.from_ or address.parse_mailbox(f"Anonymous <anonymous@{self.domain}>")
-
     def allows(self, group: str) -> bool:
         """Whether *group* may be posted to, as far as the section says."""
         return among(group, self.groups) and not among(group, self.deny)
@@ -120,17 +85,9 @@ class Section(MailSection):
     @override
     def problems(self) -> Iterator[tuple[str, str]]:
         """What only several keys together show."""
-        yield from MailSection.problems(self)
-        if self.from_ is not None and self.from_.address.domain != self.domain:
-            yield "from", f"expected an address in the domain {self.domain}"
-        if self.ca_file is not None and self.tls not in smtp_tls.CHECKED:
-            yield "ca-file", f"expected {_CHECKED} beside it: otherwise nothing is checked"
-        if self.user is not None and self.tls not in smtp_tls.CHECKED:
-            yield "user", f"expected {_CHECKED} beside it: the password would be in the clear"
+        yield from ServedSection.problems(self)
         if self.user is not None and not (self.user.isascii() and self.user.isprintable()):
             yield "user", "expected printable ASCII"
-        if (self.user is None) != (self.password_file is None):
-            yield "password-file", "expected user and password-file together"
         if not self.groups:
             yield "groups", "expected a newsgroup at least; * is all of them"
 
@@ -221,30 +178,23 @@ def make(name: str, section: Section, environment: ExitEnvironment) -> NntpExit:
 
     :raises mixminion.errors.OperatorError: a file that the section names cannot be used.
     """
-    tls = smtp_tls.client(section.tls, section.server.host, section.ca_file)
-    endpoint: IStreamClientEndpoint = HostnameEndpoint(
-        environment.reactor,
-        section.server.host,
-        section.server.port,
-        timeout=section.connect_timeout,
-    )
-    implicit = section.tls == smtp_tls.IMPLICIT
-    if implicit and tls is not None:
-        endpoint = wrapClientTLS(tls, endpoint)
+    tls = section.client_tls(section.server.host)
     manner = Manner(
-        tls=None if implicit else tls,
+        tls=None if section.implicit else tls,
         required=section.tls in smtp_tls.CHECKED,
         credentials=_credentials(section),
         timeout=section.timeout,
         final_timeout=section.final_timeout,
     )
+    endpoint = section.endpoint(environment.reactor, section.server, tls)
     return NntpExit(name, section, NewsServer(environment.reactor, endpoint, manner))
 
 
 def _credentials(section: Section) -> Credentials | None:
-    if section.user is None or section.password_file is None:
-        return None
-    made = smtp_auth.read(section.user, section.password_file)
-    if not made.password.isascii() or not made.password.decode("ascii").isprintable():
+    made = section.credentials()
+    if made is not None and not (
+        made.password.isascii() and made.password.decode("ascii").isprintable()
+    ):
+        assert section.password_file is not None
         raise UnusablePassword(path=section.password_file)
     return made

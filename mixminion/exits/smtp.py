@@ -8,11 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IStreamClientEndpoint
 from zope.interface import implementer
 
-from mixminion.exits import answers, dkim, mx_names, smtp_auth, smtp_tls
+from mixminion.exits import answers, dkim, mx_names, smtp_tls
 from mixminion.exits.answers import FINAL, Way
 from mixminion.exits.limits import Limits, OverLimit
 from mixminion.exits.mta_sts import Policies
@@ -220,7 +218,7 @@ def _mx(section: Section, environment: ExitEnvironment) -> Mx:
         names,
         terms,
         _manner(section, environment),
-        lambda host: smtp_tls.client(section.tls, host, section.ca_file),
+        section.client_tls,
         checked,
         policies,
     )
@@ -235,20 +233,12 @@ def _manner(section: Section, environment: ExitEnvironment) -> Manner:
 
 
 def _relay(section: Section, environment: ExitEnvironment) -> Relay:
-    tls = smtp_tls.client(section.tls, section.relay.host, section.ca_file)
-    implicit = section.tls == smtp_tls.IMPLICIT
-    credentials = None
-    if section.user is not None and section.password_file is not None:
-        credentials = smtp_auth.read(section.user, section.password_file)
-    endpoint: IStreamClientEndpoint = HostnameEndpoint(
-        environment.reactor,
-        section.relay.host,
-        section.relay.port,
-        timeout=section.connect_timeout,
-    )
-    if implicit and tls is not None:
-        endpoint = wrapClientTLS(tls, endpoint)
+    tls = section.client_tls(section.relay.host)
     manner = replace(
-        _manner(section, environment), tls=tls, implicit=implicit, credentials=credentials
+        _manner(section, environment),
+        tls=tls,
+        implicit=section.implicit,
+        credentials=section.credentials(),
     )
+    endpoint = section.endpoint(environment.reactor, section.relay, tls)
     return Relay(environment.reactor, endpoint, manner)

@@ -13,9 +13,6 @@ from mixminion.config.values import Value
 from mixminion.exits import smtp_program, smtp_tls
 from mixminion.exits.dkim import KeyFile, key_file
 from mixminion.exits.limits import LimitedSection
-from mixminion.exits.mail_section import mailbox
-from mixminion.mail import address
-from mixminion.mail.address import Mailbox
 from mixminion.util.hostport import HostPort
 
 RELAY = "relay"
@@ -35,9 +32,6 @@ def _source(version: int) -> Value[str]:
 
 def _on_this_machine(resolver: HostPort | None) -> bool:
     return resolver is not None and resolver.address is not None and resolver.address.is_loopback
-
-
-_CHECKED = "tls = required or tls = implicit"
 
 
 @section("Exit", named=True)
@@ -111,41 +105,10 @@ class Section(LimitedSection):
         doc="""With transport = mx: whether mail may go to addresses that are not public.  Anybody
         may name any address in the DNS; for tests.""",
     )
-    domain: str = option(values.mail_domain, doc="The domain that mail leaves under.")
-    from_: Mailbox | None = option(
-        mailbox,
-        default=None,
-        doc="""The From field and the envelope's sender, in the exit's domain.  Without it
-        Anonymous <anonymous@DOMAIN>.""",
-    )
     hello: str | None = option(
         values.mail_domain,
         default=None,
         doc="The name for EHLO.  Without it the server's host name.",
-    )
-    tls: str = option(
-        values.choice(smtp_tls.NO, smtp_tls.OPPORTUNISTIC, smtp_tls.REQUIRED, smtp_tls.IMPLICIT),
-        default=smtp_tls.OPPORTUNISTIC,
-        doc="""STARTTLS: never; when the mail server offers it, its certificate not looked at; or
-        always, its certificate checked for the relay's host name, and no mail without.
-        With implicit the connection begins with TLS, as on port 465, checked alike.""",
-    )
-    ca_file: Path | None = option(
-        values.path,
-        default=None,
-        doc="""With tls = required or implicit: certificates in PEM that the mail server's is
-        checked against, instead of the system's.""",
-    )
-    user: str | None = option(
-        values.text_up_to(200),
-        default=None,
-        doc="""The name to log in with (AUTH PLAIN or LOGIN).  It needs a password-file, and tls =
-        required or implicit: a password is never sent to a server that was not checked.""",
-    )
-    password_file: Path | None = option(
-        values.path,
-        default=None,
-        doc="A private file whose first line is the password.",
     )
     dkim_keys: tuple[KeyFile, ...] = option(
         values.list_of(key_file),
@@ -158,9 +121,6 @@ class Section(LimitedSection):
         values.within(values.size, 1024, 1 << 26),
         default="1 MiB",
         doc="The longest message taken, before encoding; published.",
-    )
-    connect_timeout: float = option(
-        values.within(values.duration, 1.0), default="30 s", doc="To reach the mail server."
     )
     timeout: float = option(
         values.within(values.duration, 1.0), default="5 minutes", doc="For each of its answers."
@@ -176,17 +136,10 @@ class Section(LimitedSection):
         doc="How long a session is kept for the next mail.",
     )
 
-    @property
-    def sender(self) -> Mailbox:
-        """Who mail is from."""
-        return self.from_ or address.parse_mailbox(f"Anonymous <anonymous@{self.domain}>")
-
     @override
     def problems(self) -> Iterator[tuple[str, str]]:
         """What only several keys together show."""
         yield from LimitedSection.problems(self)
-        if self.from_ is not None and self.from_.address.domain != self.domain:
-            yield "from", f"expected an address in the domain {self.domain}"
         if self.transport != RELAY and self.user is not None:
             yield "user", "expected transport = relay beside it"
         if self.transport != MX:
@@ -197,9 +150,3 @@ class Section(LimitedSection):
             yield "dane", "expected resolver = 127.0.0.1:53 beside it: another's word is worthless"
         if self.transport == MX and self.tls == smtp_tls.IMPLICIT:
             yield "tls", "expected another: servers for everybody begin without TLS"
-        if self.ca_file is not None and self.tls not in smtp_tls.CHECKED:
-            yield "ca-file", f"expected {_CHECKED} beside it: otherwise nothing is checked"
-        if self.user is not None and self.tls not in smtp_tls.CHECKED:
-            yield "user", f"expected {_CHECKED} beside it: the password would be in the clear"
-        if (self.user is None) != (self.password_file is None):
-            yield "password-file", "expected user and password-file together"
