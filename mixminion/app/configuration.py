@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from mixminion.config import Config, ConfigErrors, parse
 from mixminion.config.reference import reference as key_reference
-from mixminion.config.schema import inherited
+from mixminion.config.schema import info, lineage
 from mixminion.config.secret import SecretSource
 from mixminion.errors import EX_CONFIG, EX_NOPERM, OperatorError, UserError
 from mixminion.exits import registry
@@ -172,12 +172,25 @@ def reference() -> str:
     reStructuredText."""
     sections = (*SECTIONS, AbuseSection, FragmentsSection, ExitSection)
     common = [key_reference(section) for section in sections]
+    modules = {name: module.section for name, module in sorted(registry.discover().items())}
+    having: dict[type, list[str]] = {}  # a section that several modules have stands there once
+    for name, own in modules.items():
+        for section in lineage(own):
+            having.setdefault(section, []).append(name)
+    del having[ExitSection]
     exits = [
         key_reference(
-            module.section,
-            title=f"[Exit NAME] with module = {name}",
-            without=inherited(module.section),
+            section,
+            title=f"[Exit NAME] with module = {' or '.join(names)}",
+            without=_told(section),
         )
-        for name, module in sorted(registry.discover().items())
+        for section, names in having.items()
     ]
     return "\n".join((*common, *exits))
+
+
+def _told(section: type) -> set[str]:
+    """The keys that stand already in what a section derives from, as they are there."""
+    own = info(section).options
+    before = [info(each).options for each in lineage(section)[:-1]]
+    return {key for options in before for key, found in options.items() if own[key] == found}

@@ -90,10 +90,9 @@ def info(cls: type) -> SectionInfo:
     return found
 
 
-def inherited(cls: type) -> set[str]:
-    """The keys of the section *cls* that it has from sections it derives from."""
-    found = (base.__dict__.get(_SECTION) for base in cls.__mro__[1:])
-    return {key for each in found if isinstance(each, SectionInfo) for key in each.options}
+def lineage(cls: type) -> list[type]:
+    """The section *cls* and those it derives from, the most general first."""
+    return [each for each in reversed(cls.__mro__) if _SECTION in each.__dict__]
 
 
 def _options(cls: Any) -> Iterator[Option]:

@@ -13,6 +13,7 @@ from mixminion import errors
 from mixminion.app import configuration
 from mixminion.config import ConfigErrors, dump
 from mixminion.config.schema import info
+from mixminion.exits import registry
 from mixminion.exits.section import ExitSection, FragmentsSection
 from mixminion.mix.config import SECTIONS, DirectorySection, IncomingSection, ServerSection
 from mixminion.testing.cases import SyncTestCase
@@ -30,8 +31,11 @@ class ReferenceTests(SyncTestCase):
         for section in (*SECTIONS, FragmentsSection):
             for key in info(section).options:
                 self.assertIn(f"``{key}``", text)
-        for exit_key, modules in {"relay": 1, "domain": 2, "users": 1, "retry-first": 1}.items():
-            self.assertEqual(text.count(f"``{exit_key}``\n"), modules)
+        for module in registry.discover().values():
+            for key in info(module.section).options:
+                self.assertIn(f"``{key}``\n", text)
+        for exit_key in ("relay", "domain", "users", "retry-first", "allow-from", "message-limit"):
+            self.assertEqual(text.count(f"``{exit_key}``\n"), 1)
 
 
 class GuideTests(SyncTestCase):
