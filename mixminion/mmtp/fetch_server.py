@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IDelayedCall
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from typing_extensions import override
 
-from mixminion.counters import Counters, Name
+from mixminion.counters import Counters
 from mixminion.interfaces import Clock, IMailboxes, Message
-from mixminion.mmtp.errors import NotClosed, SessionError
+from mixminion.mmtp.errors import SessionError
 from mixminion.mmtp.fetch_frames import EXPORTED, EXPORTER, Closing, to_sign
 from mixminion.mmtp.serving import Action, End, Find, Finish, Send, ServingSession, Taken
+from mixminion.mmtp.sessions import Session, SessionFactory
 from mixminion.net.tls import exported
 from mixminion.util import faults
 
@@ -45,15 +43,13 @@ class FetchLimits:
     memory: int = 32 * 2**20  #: octets of items under way that are kept in memory, of all sessions
 
 
-class FetchSession(Protocol):
+class FetchSession(Session):
     """One client's session.  No more than one frame is ever on its way to it."""
 
     def __init__(self, factory: FetchServerFactory) -> None:
+        super().__init__(factory.clock)
         self._factory = factory
-        self._error: SessionError | None = None
-        self._ending = False
         self._kept: Message | None = None  # the item of which a part was given
-        self._timers: dict[str, IDelayedCall] = {}
 
     # -- from the transport
 
@@ -77,18 +73,17 @@ class FetchSession(Protocol):
             self._start("idle", self._factory.limits.idle, self.close, Closing.IDLE)
         self._perform(actions)
 
-    @override
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        for name in list(self._timers):
-            self._stop(name)
-        self._keep(None)
-        truncated = self._machine.lost()
-        error = self._error or truncated
-        if error is None and not self._ending and reason.check(ConnectionDone) is None:
-            error = NotClosed()
-        self._factory.ended(self, error)
-
     # -- from the factory and the timers
+
+    @override
+    def stop(self) -> None:
+        """End now."""
+        self.close(Closing.STOPPING)
+
+    @override
+    def _over(self, error: SessionError | None) -> None:
+        self._keep(None)
+        self._factory.ended(self, error)
 
     def close(self, why: Closing) -> None:
         """End now; what was not acknowledged stays held."""
@@ -164,29 +159,14 @@ class FetchSession(Protocol):
         self._transport.loseConnection()
         self._start("closing", self._factory.limits.closing, self._cut)
 
-    # -- small things
 
-    @property
-    def _transport(self) -> Any:
-        return self.transport
-
-    def _start(self, name: str, seconds: float, function: Any, *args: object) -> None:
-        self._stop(name)
-        self._timers[name] = self._factory.clock.callLater(seconds, function, *args)
-
-    def _stop(self, name: str) -> None:
-        timer = self._timers.pop(name, None)
-        if timer is not None and timer.active():
-            timer.cancel()
-
-
-class FetchServerFactory(Factory):
+class FetchServerFactory(SessionFactory[FetchSession]):
     """Makes a session of each connection; goes behind ``mmtp-fetch/1`` of a link factory.
 
     *identity* is the server's, 32 octets.  Counts ``link-broken``.
     """
 
-    noisy = False
+    side = "fetching"
 
     def __init__(
         self,
@@ -198,40 +178,13 @@ class FetchServerFactory(Factory):
         limits: FetchLimits | None = None,
         export: Callable[[object], bytes] = export,
     ) -> None:
+        super().__init__(clock, packet_length, counters)
         self.mailboxes = mailboxes
         self.identity = identity
-        self.clock = clock
-        self.packet_length = packet_length
-        self.counters = counters
         self.limits = limits or FetchLimits()
         self.export = export
-        self.sessions: set[FetchSession] = set()
         self.kept = 0  #: octets of items that sessions keep in memory
-        self.stopping = False
-        self._stopped: list[Deferred[None]] = []
 
     @override
     def buildProtocol(self, addr: IAddress | None) -> FetchSession:
         return FetchSession(self)
-
-    def stop(self) -> Deferred[None]:
-        """End every session; fires when that is done.  Call it once the port accepts no more."""
-        self.stopping = True
-        for session in list(self.sessions):
-            session.close(Closing.STOPPING)
-        if not self.sessions:
-            return succeed(None)
-        stopped: Deferred[None] = Deferred()
-        self._stopped.append(stopped)
-        return stopped
-
-    def ended(self, session: FetchSession, error: SessionError | None) -> None:
-        """A session is over."""
-        self.sessions.discard(session)
-        if error is not None:
-            self.counters.add(Name.LINK_BROKEN)
-            log.info("session ended: {code} (fetching)", code=error.code, side="fetching")
-        if not self.sessions:
-            waiting, self._stopped = self._stopped, []
-            for stopped in waiting:
-                stopped.callback(None)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from typing_extensions import override
@@ -17,9 +15,10 @@ from zope.interface import implementer
 
 from mixminion.counters import Counters, Name
 from mixminion.interfaces import Clock, IIntake, Refusal
-from mixminion.mmtp.errors import NotClosed, SessionError, Stalled
+from mixminion.mmtp.errors import SessionError, Stalled
 from mixminion.mmtp.frames import Closing
 from mixminion.mmtp.receiving import Action, End, ReceivingSession, Refuse, Send, Take
+from mixminion.mmtp.sessions import Session, SessionFactory
 
 log = Logger()
 
@@ -43,16 +42,14 @@ class ServerTimes:
 
 
 @implementer(IPushProducer)
-class ServerSession(Protocol):
+class ServerSession(Session):
     """One client's session.  It is the producer of its own answers: when the client does not
     read them, no frames are read from it either, and after a while it is cut off."""
 
     def __init__(self, factory: MMTPServerFactory) -> None:
+        super().__init__(factory.clock)
         self._factory = factory
         self._machine = ReceivingSession(factory.packet_length, factory.window)
-        self._error: SessionError | None = None
-        self._ending = False
-        self._timers: dict[str, IDelayedCall] = {}
 
     # -- from the transport
 
@@ -74,17 +71,6 @@ class ServerSession(Protocol):
             self._timers["idle"].reset(self._factory.times.idle)
             self._perform(actions)
 
-    @override
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        for timer in self._timers.values():
-            if timer.active():
-                timer.cancel()
-        truncated = self._machine.lost()
-        error = self._error or truncated
-        if error is None and not self._ending and reason.check(ConnectionDone) is None:
-            error = NotClosed()
-        self._factory.ended(self, error)
-
     def pauseProducing(self) -> None:
         """The transport holds as many unread answers as it wants to."""
         self._transport.pauseProducing()
@@ -101,6 +87,15 @@ class ServerSession(Protocol):
         """The connection is gone; :meth:`connectionLost` follows."""
 
     # -- from the factory and the timers
+
+    @override
+    def stop(self) -> None:
+        """Refuse new frames, answer the others, close."""
+        self.drain(Closing.STOPPING)
+
+    @override
+    def _over(self, error: SessionError | None) -> None:
+        self._factory.ended(self, error)
 
     def drain(self, why: Closing) -> None:
         """End as soon as every frame is answered."""
@@ -159,30 +154,15 @@ class ServerSession(Protocol):
         self._transport.loseConnection()
         self._start("closing", self._factory.times.closing, self._cut, None)
 
-    # -- small things
 
-    @property
-    def _transport(self) -> Any:
-        return self.transport
-
-    def _start(self, name: str, seconds: float, function: Any, *args: object) -> None:
-        self._stop(name)
-        self._timers[name] = self._factory.clock.callLater(seconds, function, *args)
-
-    def _stop(self, name: str) -> None:
-        timer = self._timers.pop(name, None)
-        if timer is not None and timer.active():
-            timer.cancel()
-
-
-class MMTPServerFactory(Factory):
+class MMTPServerFactory(SessionFactory[ServerSession]):
     """Makes a session of each connection; goes behind ``mmtp/2`` of a link factory.
 
     *intake* gets every frame.  *window* is how many frames a client may have unanswered.
     Counts ``received``, ``padding``, ``refused-...`` and ``link-broken``.
     """
 
-    noisy = False
+    side = "listening"
 
     def __init__(
         self,
@@ -193,42 +173,14 @@ class MMTPServerFactory(Factory):
         counters: Counters,
         times: ServerTimes | None = None,
     ) -> None:
+        super().__init__(clock, packet_length, counters)
         self.intake = intake
-        self.clock = clock
-        self.packet_length = packet_length
         self.window = window
-        self.counters = counters
         self.times = times or ServerTimes()
-        self.sessions: set[ServerSession] = set()
-        self.stopping = False
-        self._stopped: list[Deferred[None]] = []
 
     @override
     def buildProtocol(self, addr: IAddress | None) -> ServerSession:
         return ServerSession(self)
-
-    def stop(self) -> Deferred[None]:
-        """Refuse new frames with ``STOPPING``, answer the others, close; fires when every
-        session has ended.  Call it once the port accepts no more, before the intake stops."""
-        self.stopping = True
-        for session in list(self.sessions):
-            session.drain(Closing.STOPPING)
-        if not self.sessions:
-            return succeed(None)
-        stopped: Deferred[None] = Deferred()
-        self._stopped.append(stopped)
-        return stopped
-
-    def ended(self, session: ServerSession, error: SessionError | None) -> None:
-        """A session is over."""
-        self.sessions.discard(session)
-        if error is not None:
-            self.counters.add(Name.LINK_BROKEN)
-            log.info("session ended: {code} (listening)", code=error.code, side="listening")
-        if not self.sessions:
-            waiting, self._stopped = self._stopped, []
-            for stopped in waiting:
-                stopped.callback(None)
 
 
 def _as_deferred(awaitable: Awaitable[T]) -> Deferred[T]:
