@@ -13,9 +13,10 @@ from typing_extensions import override
 
 from mixminion.counters import Counters
 from mixminion.interfaces import Clock, IMailboxes, Message
+from mixminion.mmtp.actions import End, Send
 from mixminion.mmtp.errors import SessionError
 from mixminion.mmtp.fetch_frames import EXPORTED, EXPORTER, Closing, to_sign
-from mixminion.mmtp.serving import Action, End, Find, Finish, Send, ServingSession, Taken
+from mixminion.mmtp.serving import Action, Find, Finish, ServingSession, Taken
 from mixminion.mmtp.sessions import Session, SessionFactory
 from mixminion.net.tls import exported
 from mixminion.util import faults

@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from mixminion.interfaces import Refusal
+from mixminion.mmtp.actions import End, Send
 from mixminion.mmtp.errors import OutOfSequence, SessionError, Truncated, WindowExceeded
 from mixminion.mmtp.frames import (
     HEADER_LENGTH,
@@ -31,20 +32,6 @@ class Refuse:
 
     sequence: int
     padding: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Write this."""
-
-    octets: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """Close the connection, after everything written; *error* when it was broken."""
-
-    error: SessionError | None
 
 
 Action = Take | Refuse | Send | End

@@ -15,9 +15,10 @@ from zope.interface import implementer
 
 from mixminion.counters import Counters, Name
 from mixminion.interfaces import Clock, IIntake, Refusal
+from mixminion.mmtp.actions import End, Send
 from mixminion.mmtp.errors import SessionError, Stalled
 from mixminion.mmtp.frames import Closing
-from mixminion.mmtp.receiving import Action, End, ReceivingSession, Refuse, Send, Take
+from mixminion.mmtp.receiving import Action, ReceivingSession, Refuse, Take
 from mixminion.mmtp.sessions import Session, SessionFactory
 
 log = Logger()

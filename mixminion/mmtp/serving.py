@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mixminion.crypto import sign
 from mixminion.interfaces import Message
+from mixminion.mmtp.actions import End, Send
 from mixminion.mmtp.errors import (
     BadFrame,
     NotProved,
@@ -48,20 +49,6 @@ class Taken:
 @dataclass(frozen=True, slots=True)
 class Finish:
     """That was all; say :meth:`ServingSession.finish`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Write this."""
-
-    octets: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """Close the connection, after everything written; *error* when it was broken."""
-
-    error: SessionError | None
 
 
 Action = Find | Taken | Finish | Send | End

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from mixminion.crypto import sign
 from mixminion.interfaces import Message
 from mixminion.mmtp import errors
+from mixminion.mmtp.actions import End, Send
 from mixminion.mmtp.asking import LONGEST, Answered, AskingSession, Ended, Event, Item, State
 from mixminion.mmtp.fetch_frames import (
     HEADER_LENGTH,
@@ -18,7 +19,7 @@ from mixminion.mmtp.fetch_frames import (
     answer,
     parse_request,
 )
-from mixminion.mmtp.serving import End, Find, Finish, Send, ServingSession, Taken
+from mixminion.mmtp.serving import Find, Finish, ServingSession, Taken
 from mixminion.testing.cases import SyncTestCase
 from tests.mmtp.test_serving import BOUND, CAPABILITY, LENGTH, PRIVATE
 

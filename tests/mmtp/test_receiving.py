@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from mixminion.interfaces import Refusal
 from mixminion.mmtp import errors, frames
+from mixminion.mmtp.actions import End, Send
 from mixminion.mmtp.frames import Closing, Kind
-from mixminion.mmtp.receiving import Action, End, ReceivingSession, Refuse, Send, State, Take
+from mixminion.mmtp.receiving import Action, ReceivingSession, Refuse, State, Take
 from mixminion.testing.cases import SyncTestCase
 
 LENGTH = 10

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mixminion.crypto import sign
 from mixminion.interfaces import Message
 from mixminion.mmtp import errors
+from mixminion.mmtp.actions import End, Send
 from mixminion.mmtp.fetch_frames import (
     HEADER_LENGTH,
     Answer,
@@ -21,7 +22,7 @@ from mixminion.mmtp.fetch_frames import (
     request,
     to_sign,
 )
-from mixminion.mmtp.serving import Action, End, Find, Finish, Send, ServingSession, State, Taken
+from mixminion.mmtp.serving import Action, Find, Finish, ServingSession, State, Taken
 from mixminion.testing.cases import SyncTestCase
 
 LENGTH = HEADER_LENGTH + 10

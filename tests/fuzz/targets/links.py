@@ -9,6 +9,7 @@ from random import Random
 from mixminion.crypto import sign
 from mixminion.interfaces import Message, Refusal
 from mixminion.mmtp import asking, fetch_frames, receiving, sending, serving
+from mixminion.mmtp.actions import Send
 from mixminion.mmtp.errors import SessionError
 from mixminion.mmtp.fetch_frames import Request
 from mixminion.mmtp.frames import Closing, Kind, answer, header
@@ -56,7 +57,7 @@ def _receiving() -> Subject:
                 elif isinstance(action, receiving.Refuse):
                     taken += 1
                     waiting.append(action.sequence)
-                elif isinstance(action, receiving.Send):
+                elif isinstance(action, Send):
                     answered += len(action.octets) // 16
                     assert len(action.octets) % 16 == 0
                 else:
@@ -159,7 +160,7 @@ def _serving() -> Subject:
                 elif isinstance(action, serving.Taken):
                     assert given.pop(action.item)
                     taken += 1
-                elif isinstance(action, serving.Send):
+                elif isinstance(action, Send):
                     assert len(action.octets) == FETCHED
                     assert fetch_frames.parse_answer(action.octets)
                     frames += 1
