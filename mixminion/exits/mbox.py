@@ -36,7 +36,6 @@ from mixminion.mail.compose import Mail
 from mixminion.mail.errors import MailError
 from mixminion.util import faults
 
-MOST_RECIPIENTS = 50
 REMEMBERED = 1000
 LOOK = 60.0
 """Seconds between two looks at the file of users."""
@@ -108,21 +107,13 @@ class MboxExit:
 
     def describe(self) -> Mapping[str, Any]:
         """See :class:`IExit`.  Who its users are is not published."""
-        return {
-            "module": "mbox",
-            "max-message": self._section.max_message,
-            "max-recipients": MOST_RECIPIENTS,
-            **self._section.published,
-        }
+        return self._section.describe("mbox")
 
     def check(self, recipients: Sequence[str], content: bytes, reply: bool) -> str | None:
         """See :class:`IExit`; the words are those of the exit to mail, and ``unknown-user``."""
-        if len(content) > self._section.max_message:
-            return "too-large"
-        if not recipients:
-            return "no-recipient"
-        if len(recipients) > (1 if reply else MOST_RECIPIENTS):
-            return "too-many-recipients"
+        refused = self._section.refuse(recipients, content, reply)
+        if refused is not None:
+            return refused
         message = Message(self.name, (), content, b"" if reply else None, "<>", 0)
         try:
             for recipient in recipients:

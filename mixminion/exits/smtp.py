@@ -36,7 +36,6 @@ from mixminion.mail.footer import below
 
 __all__ = ["Section", "SmtpExit", "make"]
 
-MOST_RECIPIENTS = 50
 REMEMBERED = 1000
 OVER_LIMIT = "over-limit"
 PUT_OFF = Outcome(OutcomeKind.TEMPORARY, OVER_LIMIT)
@@ -60,22 +59,14 @@ class SmtpExit:
 
     def describe(self) -> Mapping[str, Any]:
         """See :class:`IExit`."""
-        return {
-            "module": "smtp",
-            "max-message": self._section.max_message,
-            "max-recipients": MOST_RECIPIENTS,
-            **self._section.published,
-        }
+        return self._section.describe("smtp")
 
     def check(self, recipients: Sequence[str], content: bytes, reply: bool) -> str | None:
         """See :class:`IExit`; the words are codes of :mod:`mixminion.mail.errors`, and
         ``too-large``, ``no-recipient``, ``too-many-recipients``."""
-        if len(content) > self._section.max_message:
-            return "too-large"
-        if not recipients:
-            return "no-recipient"
-        if len(recipients) > (1 if reply else MOST_RECIPIENTS):
-            return "too-many-recipients"
+        refused = self._section.refuse(recipients, content, reply)
+        if refused is not None:
+            return refused
         try:
             for recipient in recipients:
                 address.parse(recipient)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from typing_extensions import override
 
@@ -18,6 +19,7 @@ from mixminion.util.hostport import HostPort
 RELAY = "relay"
 SENDMAIL = "sendmail"
 MX = "mx"
+MOST_RECIPIENTS = 50
 
 
 def _source(version: int) -> Value[str]:
@@ -135,6 +137,25 @@ class Section(LimitedSection):
         default="10 s",
         doc="How long a session is kept for the next mail.",
     )
+
+    def describe(self, module: str) -> Mapping[str, Any]:
+        """What an exit of *module* says of itself."""
+        return {
+            "module": module,
+            "max-message": self.max_message,
+            "max-recipients": MOST_RECIPIENTS,
+            **self.published,
+        }
+
+    def refuse(self, recipients: Sequence[str], content: bytes, reply: bool) -> str | None:
+        """``too-large``, ``no-recipient`` or ``too-many-recipients``, where it is so."""
+        if len(content) > self.max_message:
+            return "too-large"
+        if not recipients:
+            return "no-recipient"
+        if len(recipients) > (1 if reply else MOST_RECIPIENTS):
+            return "too-many-recipients"
+        return None
 
     @override
     def problems(self) -> Iterator[tuple[str, str]]:
