@@ -248,3 +248,12 @@ async def send(view: View, address: str, packets: Sequence[bytes]) -> Sender:
     while not sender.over:
         await deferLater(clock, 0.01)
     return sender
+
+
+async def until(true: Callable[[], object]) -> None:
+    """Look until it is true, in a test that runs in the reactor, for a minute at most."""
+    for _ in range(600):
+        if true():
+            return
+        await deferLater(reactor, 0.1)
+    raise AssertionError("it did not come to that")

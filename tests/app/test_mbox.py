@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as installed
-from twisted.internet.task import deferLater
 
 from mixminion.testing.cases import AsyncTestCase, SyncTestCase
 from mixminion.testing.commands import PYTHON
@@ -46,15 +45,15 @@ class MboxTests(AsyncTestCase):
             file.write(SECTION)
         started = home.twistd("--nodaemon")
         self.addCleanup(started.kill)
-        await self.until(lambda: home.ready)
+        await kit.until(lambda: home.ready)
         view = home.view
         packets = [kit.packet(view, CONTENT, "mbox", [name]) for name in ("alice", "BOB", "eve")]
         await kit.send(view, home.address, packets)
-        await self.until(lambda: len(box) == 1 and (home.folder / "bob").exists())
+        await kit.until(lambda: len(box) == 1 and (home.folder / "bob").exists())
         [key] = box.keys()
         mail = email.message_from_bytes(box.get_bytes(key), policy=email.policy.default)
         self.assertEqual((mail["Subject"], mail["To"]), ("Hi", "alice@mix.test"))
-        await self.until(lambda: home.ask()["counters"]["delivered"] == 2)
+        await kit.until(lambda: home.ask()["counters"]["delivered"] == 2)
         status = home.ask()
         self.assertEqual(
             status["hand-overs"]["mbox"], {"delivered-maildir": 1, "delivered-mbox": 1}
@@ -62,13 +61,6 @@ class MboxTests(AsyncTestCase):
         self.assertEqual(status["counters"]["drop-unknown-user"], 1)
         for name in ("alice", "bob", "eve"):
             self.assertNotIn(name, home.log.read_text())
-
-    async def until(self, true: Any) -> None:
-        for _ in range(600):
-            if true():
-                return
-            await deferLater(reactor, 0.1)
-        self.fail("it did not come to that")
 
 
 class ConfigurationTests(SyncTestCase):

@@ -33,8 +33,10 @@ from mixminion.payload import frame, message
 from mixminion.payload.fragments import Fragment
 from mixminion.sphinx import geometry, suites
 from mixminion.sphinx.unwrap import Deliver, Relay, Unwrapper
-from mixminion.testing.cases import AsyncTestCase
+from mixminion.testing.cases import AsyncTestCase, SyncTestCase
+from mixminion.testing.clock import HeapClock
 from mixminion.testing.directory import SignedDirectory, server_signer, sign_directory
+from mixminion.testing.wire import MemoryNetwork
 from mixminion.util.hostport import HostPort
 
 reactor: Any = installed
@@ -252,3 +254,35 @@ class NetworkCase(AsyncTestCase):
         client = api.Client(reactor, api.load_config(str(self.config)))
         self.addCleanup(lambda: Deferred.fromCoroutine(client.close()))
         return client
+
+
+class VirtualCase(SyncTestCase):
+    """One client, five mixes, no socket and no second of real time; two days before the end of a
+    key period."""
+
+    def setUp(self) -> None:
+        self.clock = HeapClock(start=3000 * 7 * DAY - 2 * DAY)
+        self.wire = MemoryNetwork(self.clock, latency=0.01)
+        self.network = Network(self.clock, self.listen)
+        self.network.parameters = Parameters(consensus_valid=4 * 7 * DAY)
+        self.network.sign()
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir(0o700)
+        self.config = self.folder / "mixminion.conf"
+        self.config.write_text(self.network.config())
+        self.client = self.make_client()
+
+    def listen(self, host: str, factory: Any) -> int:
+        port: Any = self.clock.result_of(self.wire.server(host).listen(factory))
+        return int(port.getHost().port)
+
+    def make_client(self) -> api.Client:
+        return api.Client(
+            self.clock,
+            api.load_config(str(self.config)),
+            executor=api.InlineExecutor(),
+            dial=lambda place: self.wire.client(place.host, place.port),
+        )
+
+    def ask(self, coroutine: Any) -> Any:
+        return self.clock.result_of(Deferred.fromCoroutine(coroutine))

@@ -1,8 +1,5 @@
 """Large messages on a virtual clock: cut up, kept, built and handed over; interrupted anywhere."""
 
-from pathlib import Path
-from typing import Any
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
@@ -12,14 +9,11 @@ from mixminion.client import entries, splitting
 from mixminion.client.database import Database
 from mixminion.client.errors import MessageTooLarge, PartlyHandedOver
 from mixminion.crypto.rng import SeededRandom
-from mixminion.directory.parameters import Parameters
 from mixminion.interfaces import Refusal
 from mixminion.payload import deflate, erasure, fragments, message
 from mixminion.payload.fragments import Coding
 from mixminion.testing.cases import SyncTestCase
-from mixminion.testing.clock import HeapClock
-from mixminion.testing.wire import MemoryNetwork
-from tests.client.network import DAY, Network
+from tests.client.network import DAY, VirtualCase
 
 WEEK = 7 * DAY
 CONTENT = SeededRandom(b"content").octets(100_000)
@@ -73,37 +67,11 @@ class SplittingTests(SyncTestCase):
             self.assertEqual(split.whole.coding, coding)
 
 
-class LargeCase(SyncTestCase):
-    """One client, five mixes, no socket and no second of real time."""
-
+class LargeCase(VirtualCase):
     def setUp(self):
-        self.clock = HeapClock(start=3000 * WEEK - 2 * DAY)
-        self.wire = MemoryNetwork(self.clock, latency=0.01)
-        self.network = Network(self.clock, self.listen)
-        self.network.parameters = Parameters(consensus_valid=4 * WEEK)
-        self.network.sign()
+        super().setUp()
         self.patch(entries, "RETRY_AFTER", (0.05,))
-        self.folder = Path(self.mktemp()).absolute()
-        self.folder.mkdir(0o700)
-        self.config = self.folder / "mixminion.conf"
-        self.config.write_text(self.network.config())
-        self.client = self.make_client()
         self.told: list[api.Event] = []
-
-    def listen(self, host, factory):
-        port: Any = self.clock.result_of(self.wire.server(host).listen(factory))
-        return port.getHost().port
-
-    def make_client(self):
-        return api.Client(
-            self.clock,
-            api.load_config(str(self.config)),
-            executor=api.InlineExecutor(),
-            dial=lambda place: self.wire.client(place.host, place.port),
-        )
-
-    def ask(self, coroutine):
-        return self.clock.result_of(Deferred.fromCoroutine(coroutine))
 
     def send(self, content=CONTENT, **options):
         return self.ask(self.client.send("drop", content, progress=self.told.append, **options))

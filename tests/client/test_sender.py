@@ -1,57 +1,23 @@
 """Sending on a virtual clock: retries, cut links, key periods that pass, grace that ends."""
 
-from pathlib import Path
-from typing import Any
-
 from twisted.internet.defer import Deferred
 
 from mixminion import api
 from mixminion.client.entries import RETRY_AFTER
-from mixminion.directory.parameters import Parameters
 from mixminion.interfaces import Refusal
-from mixminion.testing.cases import SyncTestCase
-from mixminion.testing.clock import HeapClock
-from mixminion.testing.wire import MemoryNetwork
-from tests.client.network import DAY, Network
+from tests.client.network import DAY, VirtualCase
 
 WEEK = 7 * DAY
 PATH = "mix1, *2, mix5"
 
 
-class SenderTests(SyncTestCase):
-    """One client, five mixes, no socket and no second of real time."""
-
+class SenderTests(VirtualCase):
     def setUp(self):
-        # Two days before the end of a key period.
-        self.clock = HeapClock(start=3000 * WEEK - 2 * DAY)
-        self.wire = MemoryNetwork(self.clock, latency=0.01)
-        self.network = Network(self.clock, self.listen)
-        self.network.parameters = Parameters(consensus_valid=4 * WEEK)
-        self.network.sign()
-        folder = Path(self.mktemp()).absolute()
-        folder.mkdir(0o700)
-        self.config = folder / "mixminion.conf"
-        self.config.write_text(self.network.config())
-        self.client = self.make_client()
+        super().setUp()
         self.mix1 = self.network.mix("mix1")
-
-    def listen(self, host, factory):
-        port: Any = self.clock.result_of(self.wire.server(host).listen(factory))
-        return port.getHost().port
-
-    def make_client(self):
-        return api.Client(
-            self.clock,
-            api.load_config(str(self.config)),
-            executor=api.InlineExecutor(),
-            dial=lambda place: self.wire.client(place.host, place.port),
-        )
 
     def send(self, **options):
         return Deferred.fromCoroutine(self.client.send("drop", b"x", path=PATH, **options))
-
-    def ask(self, coroutine):
-        return self.clock.result_of(Deferred.fromCoroutine(coroutine))
 
     def waiting(self):
         return self.ask(self.client.waiting())

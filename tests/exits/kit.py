@@ -15,6 +15,7 @@ from mixminion.config.parse import Config
 from mixminion.crypto.rng import SeededRandom
 from mixminion.exits.registry import LazyModule, resolver
 from mixminion.exits.section import ExitSection
+from mixminion.exits.smtp_session import Envelope
 from mixminion.interfaces import (
     DeliveryPolicy,
     IExit,
@@ -24,6 +25,7 @@ from mixminion.interfaces import (
     OutcomeKind,
     Random,
 )
+from mixminion.mail import compose
 from mixminion.store import Pooled
 from mixminion.testing import network
 
@@ -134,3 +136,15 @@ class ScriptedExit:
             result = await result
         outcome: Outcome = result
         return outcome
+
+
+def to_bob() -> Envelope:
+    """A small mail under way."""
+    mail = compose.outgoing(
+        b"\r\nhello",
+        sender="a@mix.test",
+        recipients=["bob@example.test"],
+        message_id="<1@mix.test>",
+        date=0,
+    )
+    return Envelope("a@mix.test", ("bob@example.test",), mail)

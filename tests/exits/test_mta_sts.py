@@ -24,13 +24,13 @@ from mixminion.exits.mta_sts_fetch import HttpsFetch
 from mixminion.exits.mx import Mx
 from mixminion.exits.mx_names import Names, resolver
 from mixminion.exits.mx_route import Terms
-from mixminion.exits.smtp_session import Envelope, Manner, Timeouts
+from mixminion.exits.smtp_session import Manner, Timeouts
 from mixminion.interfaces import Outcome, OutcomeKind
-from mixminion.mail import compose
 from mixminion.testing.cases import AsyncTestCase, SyncTestCase
 from mixminion.testing.certificates import Authority
 from mixminion.testing.clock import HeapClock
 from mixminion.testing.smtp import Sink
+from tests.exits import kit
 from tests.exits.zone import Zone, a, mx, txt
 
 reactor: Any = installed
@@ -318,15 +318,7 @@ class MxTests(FetchCase):
         """To *hosts* in this order."""
         self.zone.records[DOMAIN] = [mx(n, host) for n, host in enumerate(hosts)]
         self.way._down.clear()
-        mail = compose.outgoing(
-            b"\r\nhello",
-            sender="a@mix.test",
-            recipients=["bob@example.test"],
-            message_id="<1@mix.test>",
-            date=0,
-        )
-        envelope = Envelope("a@mix.test", ("bob@example.test",), mail)
-        [outcome] = (await self.way.send(envelope)).values()
+        [outcome] = (await self.way.send(kit.to_bob())).values()
         return outcome
 
     async def test_enforced(self) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as installed
-from twisted.internet.task import deferLater
 from typing_extensions import override
 
 from mixminion.testing.cases import AsyncTestCase, SyncTestCase
@@ -73,29 +72,22 @@ class RunTests(AsyncTestCase):
             file.write("[Exit other]\nmodule = shelf\nfolder = other\nending = txt\n")
         started = self.home.twistd("--nodaemon")
         self.addCleanup(started.kill)
-        await self.until(lambda: self.home.ready)
+        await kit.until(lambda: self.home.ready)
         view = self.home.view
         texts = [b"message %d" % n for n in range(5)]
         packets = [kit.packet(view, text, "shelf") for text in texts]
         packets.append(kit.packet(view, b"for the other", "other"))
         await kit.send(view, self.home.address, packets)
         shelf, other = self.home.folder / "shelf", self.home.folder / "other"
-        await self.until(lambda: len(list(shelf.glob("*.eml"))) == 5)
+        await kit.until(lambda: len(list(shelf.glob("*.eml"))) == 5)
         self.assertEqual(sorted(path.read_bytes() for path in shelf.iterdir()), texts)
-        await self.until(lambda: bool(list(other.glob("*.txt"))))
-        await self.until(lambda: self.home.ask()["counters"]["delivered"] == 6)
+        await kit.until(lambda: bool(list(other.glob("*.txt"))))
+        await kit.until(lambda: self.home.ask()["counters"]["delivered"] == 6)
         published = json.loads((self.home.folder / "descriptor").read_bytes())["payload"]
         exits = {each["name"]: each for each in json.loads(b64decode(published))["exits"]}
         said = {"module": "shelf", "max-message": 32_768, "policy": {"fragments": 432_000}}
         for name in ("shelf", "other"):
             self.assertEqual(exits[name], {"name": name, **said})
-
-    async def until(self, true: Any) -> None:
-        for _ in range(600):
-            if true():
-                return
-            await deferLater(reactor, 0.1)
-        self.fail("it did not come to that")
 
 
 class StrictTests(SyncTestCase):
