@@ -146,17 +146,7 @@ class Rude(Sink):
     """A mail server that quotes whom it refuses, and what."""
 
     def __init__(self, keep: Callable[[Received], None]) -> None:
-        super().__init__(clock, keep=keep, script=Script(recipient=self.answer))
-        self.refusals = 0
-
-    def answer(self, address: str) -> int:
-        """By the first letters of the local part; what concerns the whole mail is set here."""
-        script = self.script
-        script.cut_after = 20 if address.startswith("cut") else None
-        script.early_answer = 554 if address.startswith("early") else None
-        script.delay = 1.5 if address.startswith("slow") else 0.0
-        script.end = {"endt": 451, "endp": 554}.get(address[:4], 250)
-        return {"temp": 451, "perm": 550, "away": 421}.get(address[:4], 250)
+        super().__init__(clock, keep=keep)
 
     @override
     def buildProtocol(self, addr: object) -> SinkSession:
@@ -166,7 +156,26 @@ class Rude(Sink):
 
 
 class RudeSession(SinkSession):
-    """Its answers quote the mail."""
+    """Its answers quote the mail; two sessions at a time do not hear each other's recipients."""
+
+    def __init__(self, sink: Sink) -> None:
+        super().__init__(sink)
+        self._own = Script(recipient=self._answer_to)
+
+    @property
+    @override
+    def script(self) -> Script:
+        """This session's."""
+        return self._own
+
+    def _answer_to(self, address: str) -> int:
+        """By the first letters of the local part; what concerns the whole mail is set here."""
+        script = self._own
+        script.cut_after = 20 if address.startswith("cut") else None
+        script.early_answer = 554 if address.startswith("early") else None
+        script.delay = 1.5 if address.startswith("slow") else 0.0
+        script.end = {"endt": 451, "endp": 554}.get(address[:4], 250)
+        return {"temp": 451, "perm": 550, "away": 421}.get(address[:4], 250)
 
     @override
     def validateTo(self, user: smtp.User) -> smtp.User:

@@ -1,0 +1,1 @@
+-- Reply blocks of others that were used, and parts of replies that have come.

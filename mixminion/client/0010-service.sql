@@ -1,0 +1,1 @@
+-- What the outbox needs for the running client.
