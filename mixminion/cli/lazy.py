@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.util import LazyLoader, find_spec, module_from_spec
 from typing import Any
 
 import click
 from typing_extensions import override
+
+
+def postpone(*names: str) -> None:
+    """Have these modules run when something of theirs is first used, not when they are imported:
+    ``from mixminion import api`` in a command costs its help nothing.
+
+    ``from mixminion.api import Client`` does use something.
+    """
+    for name in names:
+        spec = find_spec(name)
+        if name in sys.modules or spec is None or spec.loader is None:
+            continue
+        spec.loader = LazyLoader(spec.loader)
+        module = sys.modules[name] = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        package, _, last = name.rpartition(".")
+        setattr(import_module(package), last, module)
 
 
 class LazyGroup(click.Group):

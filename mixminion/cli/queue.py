@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from mixminion import api
-from mixminion.cli.client import config_option, run, say
+from mixminion.cli.client import config_option, run, say, tell
 from mixminion.cli.output import json_option, print_result
 from mixminion.errors import EX_TEMPFAIL
 from mixminion.util import times
@@ -92,17 +92,17 @@ def flush(config: api.Config, numbers: tuple[int, ...], as_json: bool) -> int:
     """Try again to hand over what is kept, or of that only these NUMBERS."""
 
     async def flush_all(client: api.Client) -> api.Flushed:
-        return await client.flush(numbers)
+        return await client.flush(numbers, progress=tell)
 
     flushed = run(config, flush_all)
     for sentence, n in Counter(map(api.render, flushed.kept.values())).items():
-        say(f"{n} x {sentence}" if n > 1 else sentence)
+        say(f"{n} x {sentence}" if n > 1 else sentence, always=True)
     data: Mapping[str, Any] = {
         "handed": list(flushed.handed),
         "kept": {str(id): error.code for id, error in flushed.kept.items()},
     }
     summary = f"{len(flushed.handed)} handed over, {len(flushed.kept)} still kept"
-    print_result(data, [summary], as_json=as_json)
+    print_result(data, [summary], as_json=as_json, confirms=True)
     return EX_TEMPFAIL if flushed.kept else 0
 
 
@@ -126,4 +126,4 @@ def clean(config: api.Config, numbers: tuple[int, ...], everything: bool, as_jso
         return await client.discard(each.id for each in await client.expired())
 
     deleted = run(config, delete)
-    print_result({"deleted": deleted}, [f"{deleted} deleted"], as_json=as_json)
+    print_result({"deleted": deleted}, [f"{deleted} deleted"], as_json=as_json, confirms=True)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from mixminion import api
-from mixminion.cli.client import config_option, run, say
+from mixminion.cli.client import config_option, run, say, tell
 from mixminion.cli.output import json_option, print_result
-from mixminion.client.configuration import ClientSection
+from mixminion.cli.telling import current
+from mixminion.client import configuration as client_configuration
 from mixminion.client.errors import BadInput
 from mixminion.util import times
 
@@ -20,6 +21,7 @@ NOTICE = (
     "note: a message sent by itself is not unobservable: your network sees when you send."
     " (Silence this with one-shot-notice = no.)"
 )
+KEPT = "the message is kept: `mixminion queue flush` sends it."
 
 
 @click.command()
@@ -82,8 +84,6 @@ NOTICE = (
     " a rule, some 750 kB). Each packet is 32 KiB, or a quarter of a second at 1 Mbit/s, on your"
     " line and at every server of its path; many at once are easier to notice.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Show the servers of the path.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something goes wrong.")
 @json_option
 @config_option
 def command(
@@ -99,8 +99,6 @@ def command(
     path: str | None,
     copies: int,
     large: bool,
-    verbose: bool,
-    quiet: bool,
     as_json: bool,
 ) -> None:
     """Send a message anonymously.
@@ -114,9 +112,14 @@ def command(
     if whole and subject is not None:
         raise click.UsageError("With --message the subject stands in the message itself.")
     content = [_read(source)]  # taken out below: nothing holds what may be large
-    telling = _Telling(say if not quiet else lambda line: None, verbose)
-    if config[ClientSection].one_shot_notice:
-        telling.say(NOTICE)
+    if config[client_configuration.ClientSection].one_shot_notice:
+        say(NOTICE)
+    kept = False
+
+    def progress(event: api.Event) -> None:
+        nonlocal kept
+        kept = kept or isinstance(event, api.Kept)
+        tell(event)
 
     async def send(client: api.Client) -> api.Sent:
         return await client.send(
@@ -131,63 +134,21 @@ def command(
             path=path,
             copies=copies,
             large=large,
-            progress=telling.tell,
+            progress=progress,
         )
 
     try:
         sent = run(config, send)
     except KeyboardInterrupt:
-        say(telling.interrupted())
+        say(f"Interrupted; {KEPT if kept else 'nothing was sent or kept.'}", always=True)
         raise
     except api.MixminionError as error:
-        if not telling.kept:
-            telling.say("nothing was sent or kept")
-        data = {"sent": False, "kept": telling.kept, "error": error.code}
+        if not kept:
+            say("nothing was sent or kept")
+        data = {"sent": False, "kept": kept, "error": error.code}
         print_result(data, (), as_json=as_json)
         raise
-    print_result(_result(sent, verbose), (), as_json=as_json)
-
-
-class _Telling:
-    """What happens, in sentences."""
-
-    def __init__(self, say: Callable[[str], None], verbose: bool) -> None:
-        self.say = say
-        self._verbose = verbose
-        self.kept = False
-
-    def tell(self, event: api.Event) -> None:
-        match event:
-            case api.LeftOut(names):
-                self.say(f"left out of the header: {', '.join(names)}")
-            case api.Fetching():
-                self.say("fetching the directory")
-            case api.Warned(warning):
-                self.say(f"warning: {warning}")
-            case api.PathChosen(path, warnings):
-                through = ", ".join(server.nickname for server in path)
-                shown = f": {through}" if self._verbose else ""
-                self.say(f"chose a path of {len(path)}{shown}")
-                for warning in warnings:
-                    self.say(f"warning: {warning}")
-            case api.Kept():
-                self.kept = True
-            case api.InFragments(packets, needed):
-                self.say(f"sent in {packets:,} packets, of which {needed:,} are enough")
-            case api.HandedOver(packets, of):
-                self.say(f"{packets:,} of {of:,} packets handed over")
-            case api.Sent():
-                when = _span(event.delay)
-                to = event.entry if event.packets == 1 else f"{event.entry} and others"
-                self.say(
-                    f"handed to {to}: this computer may be switched off;"
-                    f" the message arrives in about {when}"
-                )
-
-    def interrupted(self) -> str:
-        if self.kept:
-            return "Interrupted; the message is kept: `mixminion queue flush` sends it."
-        return "Interrupted; nothing was sent or kept."
+    print_result(_result(sent), (), as_json=as_json)
 
 
 def _read(source: str) -> bytes:
@@ -202,8 +163,8 @@ def _read(source: str) -> bytes:
     return sys.stdin.buffer.read()
 
 
-def _result(sent: api.Sent, verbose: bool) -> Mapping[str, Any]:
-    path = {"path": list(sent.path)} if verbose else {}
+def _result(sent: api.Sent) -> Mapping[str, Any]:
+    path = {"path": list(sent.path)} if current().verbose else {}
     return {
         "sent": True,
         "entry": sent.entry,
@@ -212,12 +173,3 @@ def _result(sent: api.Sent, verbose: bool) -> Mapping[str, Any]:
         **({} if sent.packets == 1 else {"packets": sent.packets}),
         **path,
     }
-
-
-def _span(seconds: float) -> str:
-    """For people: ``16 minutes``."""
-    for unit, length in (("hour", 3600), ("minute", 60)):
-        if seconds >= 2 * length:
-            return f"{round(seconds / length)} {unit}s"
-    n = max(1, round(seconds))
-    return "1 second" if n == 1 else f"{n} seconds"

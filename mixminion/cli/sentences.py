@@ -1,0 +1,80 @@
+"""What happens while a command works, in sentences for people: one place for all commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from mixminion import api
+
+
+class Weight(Enum):
+    """Who is to read a sentence."""
+
+    DETAIL = "detail"  #: who asked with --verbose
+    NOTE = "note"  #: everybody but who asked for quiet
+    WARNING = "warning"  #: everybody
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One line."""
+
+    text: str
+    weight: Weight = Weight.NOTE
+
+
+FINDINGS = {
+    "same": "has the same directory",
+    "forked": "has another directory for the same time, signed by authorities as well",
+    "unsigned": "claims another directory for the same time, but has none",
+    "other-times": "has directories of other times",
+    "silent": "does not say which directory it has",
+}
+
+
+def of(event: api.Event, *, verbose: bool) -> Iterator[Sentence]:
+    """What is to be said of *event*; with *verbose* more is in a sentence."""
+    match event:
+        case api.LeftOut(names):
+            yield Sentence(f"left out of the header: {', '.join(names)}")
+        case api.Fetching():
+            yield Sentence("fetching the directory")
+        case api.Asked(source, document, error):
+            yield Sentence(_asked(source, document, error), Weight.DETAIL)
+        case api.Compared(source, finding):
+            yield Sentence(f"{source} {FINDINGS[finding.value]}", Weight.DETAIL)
+        case api.Warned(warning):
+            yield Sentence(f"warning: {warning}", Weight.WARNING)
+        case api.PathChosen(path, warnings):
+            through = ", ".join(server.nickname for server in path)
+            yield Sentence(f"chose a path of {len(path)}{f': {through}' if verbose else ''}")
+            for warning in warnings:
+                yield Sentence(f"warning: {warning}", Weight.WARNING)
+        case api.InFragments(packets, needed):
+            yield Sentence(f"sent in {packets:,} packets, of which {needed:,} are enough")
+        case api.HandedOver(packets, of):
+            yield Sentence(f"{packets:,} of {of:,} packets handed over")
+        case api.Sent():
+            to = event.entry if event.packets == 1 else f"{event.entry} and others"
+            yield Sentence(
+                f"handed to {to}: this computer may be switched off;"
+                f" the message arrives in about {span(event.delay)}"
+            )
+
+
+def _asked(source: str, document: str, error: api.MixminionError | None) -> str:
+    if error is None:
+        return f"{source} served the {document}"
+    sentence = api.render(error)
+    return sentence if source in sentence else f"{source}: {sentence}"
+
+
+def span(seconds: float) -> str:
+    """For people: ``16 minutes``."""
+    for unit, length in (("hour", 3600), ("minute", 60)):
+        if seconds >= 2 * length:
+            return f"{round(seconds / length)} {unit}s"
+    n = max(1, round(seconds))
+    return "1 second" if n == 1 else f"{n} seconds"
