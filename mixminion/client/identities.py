@@ -127,6 +127,11 @@ class Identities:
         except IdentityExists:  # by another process, meanwhile
             return await self.get(DEFAULT)
 
+    async def by_id(self, id: int) -> Identity | None:
+        """The one of that id; None when it was deleted."""
+        found = [each for each in await self.all() if each.id == id]
+        return found[0] if found else None
+
     async def unlock(self, identity: Identity, passphrase: bytes | None = None) -> Unlocked:
         """The same with its private key.
 

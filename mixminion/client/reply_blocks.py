@@ -46,12 +46,14 @@ DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class ReplyBlock:
-    """A block that was handed out.  Dates are Unix seconds, ``made`` and ``used`` hours of them;
-    ``used`` is when its answer was read, None before."""
+    """A block that was handed out, of the identity with that id and name.  Dates are Unix
+    seconds, ``made`` and ``used`` hours of them; ``used`` is when its answer was read, None before.
+    """
 
     number: int
     surb_id: bytes = field(repr=False)
-    identity: str
+    identity: int
+    name: str
     geometry: Geometry = field(repr=False)
     period: int
     not_before: int
@@ -153,7 +155,7 @@ class ReplyBlocks:
         """Every one that is remembered, the oldest first."""
         return self._select("", ())
 
-    async def get(self, surb_id: bytes) -> ReplyBlock | None:
+    async def lookup(self, surb_id: bytes) -> ReplyBlock | None:
         """The one with that SURB id; None when there is none."""
         found = await self._select(" WHERE surb_id = ?", (surb_id,))
         return found[0] if found else None
@@ -179,14 +181,16 @@ class ReplyBlocks:
 
     def mark_used(self, surb_id: bytes) -> Deferred[bool]:
         """The answer to one was read; whether it was the first answer."""
+        return self._database.run(lambda connection: self.mark(connection, [surb_id]) == 1)
+
+    def mark(self, connection: sqlite3.Connection, surb_ids: Iterable[bytes]) -> int:
+        """The same for several, within the caller's transaction; for how many it was the first."""
         now = self._clock.seconds()
-
-        def query(connection: sqlite3.Connection) -> bool:
-            first = remembering.mark_used(connection, surb_id, self._section, now)
-            remembering.purge(connection, self._section, now)
-            return first
-
-        return self._database.run(query)
+        first = sum(
+            remembering.mark_used(connection, each, self._section, now) for each in surb_ids
+        )
+        remembering.purge(connection, self._section, now)
+        return first
 
     def delete(self, numbers: Iterable[int]) -> Deferred[list[int]]:
         """Forget some: their answers can be read by nobody any more.  Those that were there."""
@@ -218,7 +222,7 @@ class ReplyBlocks:
 
 
 _SELECT = (
-    "SELECT reply_blocks.id, surb_id, name, suite, hops, commands, packet, period, not_before,"
+    "SELECT reply_blocks.id, surb_id, identity, name, suite, hops, commands, packet, period, not_before,"
     " not_after, reply_blocks.address, hour, used"
     " FROM reply_blocks JOIN identities ON identity = identities.id"
 )
@@ -231,7 +235,8 @@ _INSERT = (
 def _block(
     number: int,
     surb_id: bytes,
-    identity: str,
+    identity: int,
+    name: str,
     suite: str,
     hops: int,
     commands: int,
@@ -239,7 +244,7 @@ def _block(
     *rest: object,
 ) -> ReplyBlock:
     geometry = Geometry(suites.by_name(suite), hops, commands, packet)
-    return ReplyBlock(number, surb_id, identity, geometry, *rest)  # type: ignore[arg-type]
+    return ReplyBlock(number, surb_id, identity, name, geometry, *rest)  # type: ignore[arg-type]
 
 
 def _row(
