@@ -190,7 +190,7 @@ class ReplyBlocks:
             remembering.mark_used(connection, each, self._section, now) for each in surb_ids
         )
         remembering.purge(connection, self._section, now)
-        return first
+        return sum(marked)
 
     def delete(self, numbers: Iterable[int]) -> Deferred[list[int]]:
         """Forget some: their answers can be read by nobody any more.  Those that were there."""
@@ -222,8 +222,8 @@ class ReplyBlocks:
 
 
 _SELECT = (
-    "SELECT reply_blocks.id, surb_id, identity, name, suite, hops, commands, packet, period, not_before,"
-    " not_after, reply_blocks.address, hour, used"
+    "SELECT reply_blocks.id, surb_id, identity, name, suite, hops, commands, packet, period,"
+    " not_before, not_after, reply_blocks.address, hour, used"
     " FROM reply_blocks JOIN identities ON identity = identities.id"
 )
 _INSERT = (
