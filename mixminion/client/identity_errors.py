@@ -23,6 +23,17 @@ class IdentityExists(UserError):
     exit_code = EX_CANTCREAT
 
 
+class IdentityInUse(UserError):
+    """An identity to whose reply blocks answers may still come."""
+
+    code = "identity-in-use"
+    sentence = (
+        "Answers may still come to {blocks} reply blocks of the identity {name!r}, and nobody could"
+        " read them any more: export it first, or say --yes."
+    )
+    exit_code = EX_CANTCREAT
+
+
 class BadIdentityName(UserError):
     """A name that no identity can have."""
 
@@ -75,6 +86,17 @@ class NotAnExport(UserError):
         " `mixminion identity export` wrote."
     )
     exit_code = EX_DATAERR
+
+
+class WrongExportPassphrase(UserError):
+    """The passphrase does not open an export."""
+
+    code = "wrong-export-passphrase"
+    sentence = (
+        "The passphrase does not open {path}, or the file is damaged: give the passphrase that it"
+        " was exported with, which need not be the identity's own."
+    )
+    exit_code = EX_NOPERM
 
 
 class ExportWithoutPassphrase(UserError):
