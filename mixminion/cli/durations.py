@@ -11,7 +11,7 @@ from mixminion.config import values
 from mixminion.config.errors import BadValue
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[float]):
     """Seconds."""
 
     name = "time"

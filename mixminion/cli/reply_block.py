@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from mixminion.disk import private
 from mixminion.util import times
 
 MOST = 100
+Row = tuple[str, ...]
+
 LIMIT = 64 * 2**20
 """Octets of a file that is looked into."""
 
@@ -130,7 +132,7 @@ def list_blocks(config: api.Config, identity: str | None, as_json: bool) -> None
         return [each for each in blocks if each.identity == known.id]
 
     blocks = run(config, found)
-    rows = [("", "identity", "from", "to", "answered", "address")]
+    rows: list[Row] = [("", "identity", "from", "to", "answered", "address")]
     rows += [_row(each) for each in blocks]
     print_result(
         [_data(each) for each in blocks],
@@ -212,7 +214,7 @@ def _read(file: str) -> bytes:
         raise BadInput(name=file, why=error.strerror) from None
 
 
-def _row(block: api.ReplyBlock) -> Sequence[str]:
+def _row(block: api.ReplyBlock) -> Row:
     return (
         str(block.number),
         block.name,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mixminion.client import attaching
 from mixminion.client.addresses import Address
 from mixminion.client.errors import BadName, BadSubject, NoHeader, NotText
 from mixminion.mail import address as mail_address
@@ -100,14 +101,18 @@ def from_text(
     return Composed((fields.join(made, b""), encoded))
 
 
-def from_message(address: Address, message: bytes, *, shown: Shown = NOBODY) -> Composed:
-    """A whole RFC 5322 message; the body keeps its octets, but for line ends.
+def from_message(
+    address: Address, message: bytes, *, shown: Shown = NOBODY, blocks: str = ""
+) -> Composed:
+    """A whole RFC 5322 message; the body keeps its octets, but for line ends and armored reply
+    *blocks* that are put into it.
 
     From and Reply-To of the message are left out; what is *shown* stands in their place.
 
     :raises MailError: it is no message, or one that no exit for mail would take.
     :raises BadName: the name shown cannot be shown.
     :raises NoHeader: the address does not take mail.
+    :raises SignedMail: nothing can be put into it.
     """
     if not address.mail:
         raise NoHeader(exit=address.exit)
@@ -119,7 +124,11 @@ def from_message(address: Address, message: bytes, *, shown: Shown = NOBODY) -> 
     )
     passing = [raw for raw in written if raw.name.lower() not in _TELLING]
     made = [*shown.fields(), *lists.sort(passing, words.seven_bit).kept.values()]
-    kept = [normal for field in made if (normal := compose.normal(field)) is not None]
+    kept: Sequence[Field] = [
+        normal for field in made if (normal := compose.normal(field)) is not None
+    ]
+    if blocks:
+        kept, body = attaching.to_mail(kept, body, blocks)
     transfer.fit(kept, body)  # raises what an exit would
     return Composed((fields.join(kept, b""), body), tuple(left_out))
 

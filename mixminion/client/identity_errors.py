@@ -120,6 +120,17 @@ class NoReplyBlock(UserError):
     exit_code = EX_DATAERR
 
 
+class SignedMail(UserError):
+    """Reply blocks in a mail in which nothing can be put."""
+
+    code = "signed-mail"
+    sentence = (
+        "The mail is signed or encrypted as a whole, so that reply blocks cannot be put into it:"
+        " put some that `mixminion reply-block create` makes into it before it is signed, and leave"
+        " --reply-blocks away."
+    )
+
+
 class NoAnswerAddress(UserError):
     """An address at which no answer can arrive."""
 
