@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from mixminion.client import attaching
 from mixminion.client.addresses import Address
 from mixminion.client.errors import BadName, BadSubject, NoHeader, NotText
+from mixminion.client.recipients import Recipients
 from mixminion.mail import address as mail_address
 from mixminion.mail import compose, fields, lists, policy, transfer, words
 from mixminion.mail.data import canonical
@@ -65,6 +66,23 @@ class Composed:
     def content(self) -> bytes:
         """All of it."""
         return b"".join(self.parts)
+
+
+def compose_for(
+    everybody: Recipients,
+    content: bytes,
+    subject: str | None = None,
+    *,
+    shown: Shown = NOBODY,
+    whole: bool = False,
+    blocks: str = "",
+) -> Composed:
+    """*content* for everybody: a text, or a *whole* mail; with armored reply *blocks* in it."""
+    if whole:
+        return from_message(everybody.address, content, shown=shown, blocks=blocks)
+    text = attaching.to_octets(content, blocks) if blocks else content
+    named = {"to": everybody.to, "cc": everybody.cc}
+    return from_text(everybody.address, text, subject, shown=shown, **named)
 
 
 def from_text(
