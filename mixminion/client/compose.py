@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mixminion.client.addresses import Address
+from mixminion.client.addresses import MAIL_EXIT, Address
 from mixminion.client.errors import BadName, BadSubject, NoHeader, NotText
 from mixminion.mail import address as mail_address
 from mixminion.mail import compose, fields, lists, policy, transfer, words
@@ -122,6 +122,17 @@ def from_message(address: Address, message: bytes, *, shown: Shown = NOBODY) -> 
     kept = [normal for field in made if (normal := compose.normal(field)) is not None]
     transfer.fit(kept, body)  # raises what an exit would
     return Composed((fields.join(kept, b""), body), tuple(left_out))
+
+
+def reply(content: bytes, subject: str | None = None, *, whole: bool = False) -> Composed:
+    """An answer: a mail of plain text when it has a *subject*, a mail as it is when *whole*, else
+    *content* as it is.  Raises what :func:`from_text` and :func:`from_message` do."""
+    mail = Address(MAIL_EXIT, (), mail=True)
+    if whole:
+        return from_message(mail, content)
+    if subject is not None:
+        return from_text(mail, content, subject)
+    return Composed((content,))
 
 
 def _without_separator(message: bytes) -> bytes:
