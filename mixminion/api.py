@@ -28,6 +28,8 @@ from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Visit
 from mixminion.client.outbox import Unbuilt, Waiting
 from mixminion.client.progress import (
     Asked,
+    BlockPassedOver,
+    BlocksUsed,
     Compared,
     Event,
     Fetching,
@@ -48,6 +50,8 @@ from mixminion.errors import MixminionError, render
 __all__ = [
     "FRAMES",
     "Asked",
+    "BlockPassedOver",
+    "BlocksUsed",
     "Client",
     "Compared",
     "Config",

@@ -23,6 +23,7 @@ from mixminion.client.packets import Letter
 from mixminion.client.progress import LeftOut, Progress, Sent, silent
 from mixminion.client.remembering import ReplyBlocksSection
 from mixminion.client.reply_blocks import ReplyBlocks
+from mixminion.client.replying import Answer, Replying
 from mixminion.client.report import DirectoryReport
 from mixminion.client.schedule import Schedule
 from mixminion.client.sender import Flushed, Sender
@@ -114,6 +115,9 @@ class Client:
         self._sender = Sender(
             self._directory, self._outbox, reactor, random, connect, executor, self._default_path
         )
+        self._replying = Replying(
+            self._directory, self._outbox, self._sender, reactor, random, executor
+        )
 
     async def send(
         self,
@@ -178,6 +182,38 @@ class Client:
             copies=copies,
             large=large,
         )
+
+    async def reply(
+        self,
+        blocks: bytes | Sequence[bytes],
+        content: bytes,
+        *,
+        subject: str | None = None,
+        whole: bool = False,
+        path: str | None = None,
+        again: bool = False,
+        large: bool = False,
+        progress: Progress = silent,
+    ) -> Sent:
+        """Answer somebody whose reply *blocks* one has, without knowing whom; as :meth:`send`.
+
+        *blocks* is the message that brought them, or they themselves.  Each is used once, unless
+        *again*; what does not fit one takes several.  *content* is what the other reads: octets of
+        any kind, or a mail when there is a *subject* or it is *whole*.
+
+        :raises NoUsableBlock: none of the blocks can be used now.
+        :raises TooFewBlocks: it takes more of them.
+        """
+        found = blocks_text.find(blocks) if isinstance(blocks, bytes) else list(blocks)
+        composed = compose.reply(content, subject, whole=whole)
+        path = self._default_path if path is None else path
+        if path:
+            language.parse(path)
+        if composed.left_out:
+            progress(LeftOut(composed.left_out))
+        usual = bool(path) and path == self._default_path
+        answer = Answer(composed.content, path, usual, again, large)
+        return await self._replying.reply(found, answer, progress)
 
     async def flush(self, ids: Iterable[int] = (), *, progress: Progress = silent) -> Flushed:
         """Try again to hand over what is kept, or of that only *ids*."""

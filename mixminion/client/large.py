@@ -18,7 +18,6 @@ from mixminion.client.outbox import Large, Outbox
 from mixminion.client.packets import Letter
 from mixminion.client.progress import HandedOver, Kept, PathChosen, Progress, Sent
 from mixminion.client.progress import InFragments as Told
-from mixminion.client.splitting import Split
 from mixminion.directory.consensus import Server
 from mixminion.directory.view import View
 from mixminion.errors import MixminionError
@@ -58,7 +57,7 @@ class InFragments:
         cut = letter.exit, letter.recipients, letter.parts, piece, copies, self._random
         split = await self._executor.run(splitting.split, *cut)
         if split.packets > view.parameters.fragments and not large:
-            raise _too_large(view, letter, split)
+            raise too_large(view, letter.size, split.packets)
         now = self._clock.seconds()
         choice = packets.destination(view, letter, now, self._random)
         progress(PathChosen(choice.path, choice.warnings))
@@ -123,11 +122,12 @@ class InFragments:
         return turn
 
 
-def _too_large(view: View, letter: Letter, split: Split) -> MessageTooLarge:
-    octets = split.packets * view.packet_length
+def too_large(view: View, size: int, packets: int) -> MessageTooLarge:
+    """What is told of *size* octets that take more packets than messages are meant to."""
+    octets = packets * view.packet_length
     return MessageTooLarge(
-        size=letter.size,
-        packets=split.packets,
+        size=size,
+        packets=packets,
         limit=view.parameters.fragments,
         sent=max(1, round(octets / 1e6)),
         minutes=max(1, round(octets / MBIT / 60)),
