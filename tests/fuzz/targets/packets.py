@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from mixminion.crypto import hpke, kem
+from mixminion.crypto.aead import Forged
 from mixminion.crypto.rng import SeededRandom
-from mixminion.payload import cover, deflate, erasure, frame, message, reply
+from mixminion.payload import cover, deflate, erasure, frame, message, reply, sealed
 from mixminion.payload.errors import BadPayload
 from mixminion.payload.fragments import Coding, Fragment, Whole
 from mixminion.sphinx import build, crossover, header, payload, slots, suites, surb
@@ -253,6 +255,48 @@ def _replies() -> Subject:
     return Subject(run, [answer.payload, bytes(32) + inside])
 
 
+def _sealed_messages() -> list[tuple[bytes, bytes]]:
+    """Encrypted messages of each form, and what is in them."""
+    public, text = kem.public_from_seed(_PRIVATE), b"line after line\r\n" * 20
+    packed = b"".join(deflate.deflate([text], len(text)))
+    insides = [
+        b"\0\0\0\0\0\0",
+        b"\0\0\0\0\0\5hello" + bytes(20),
+        b"\1\0" + len(text).to_bytes(4) + text + bytes(9),
+        b"\1\1" + len(packed).to_bytes(4) + packed + bytes(9),
+    ]
+    info = sealed.INFO + sealed.HEAD
+    return [(sealed.HEAD + hpke.seal(public, inside, info), inside) for inside in insides]
+
+
+def _check_opened(opened: sealed.Opened) -> object:
+    assert len(opened.content) <= _MOST
+    return opened.kind, min(len(opened.content), 2)
+
+
+_MOST = 2000
+
+
+def _encrypted() -> Subject:
+    """Encrypted messages as they come."""
+
+    def run(octets: bytes) -> object:
+        return _check_opened(sealed.open(_PRIVATE, octets, _MOST))
+
+    return Subject(run, [octets for octets, _ in _sealed_messages()])
+
+
+def _encrypted_inside() -> Subject:
+    """What a sender, who needs nothing but the key, can put into one."""
+    public, info = kem.public_from_seed(_PRIVATE), sealed.INFO + sealed.HEAD
+
+    def run(octets: bytes) -> object:
+        whole = sealed.HEAD + hpke.seal(public, octets, info)
+        return _check_opened(sealed.open(_PRIVATE, whole, _MOST))
+
+    return Subject(run, [inside for _, inside in _sealed_messages()])
+
+
 TARGETS = [
     Target("unwrap-xwing", lambda: _unwrapping(XWING), (Dropped,), longest=XWING.packet + 8),
     Target("unwrap-x25519", lambda: _unwrapping(X25519), (Dropped,), longest=X25519.packet + 8),
@@ -267,4 +311,6 @@ TARGETS = [
     Target("fragment", _fragments, (BadPayload,), longest=512),
     Target("deflated", _deflated, (BadPayload,), longest=1024),
     Target("reply", _replies, longest=X25519.payload + 8),
+    Target("encrypted", _encrypted, (Forged, BadPayload)),
+    Target("encrypted-inside", _encrypted_inside, (BadPayload,), longest=512),
 ]
