@@ -2,7 +2,8 @@
 #
 #   make demo MESSAGE="any text"   a message through four mixes, to be read as it arrives
 #   make network                   the same network, left running in FOLDER
-#   make test                      all tests that need neither root nor foreign servers
+#   make test                      all tests that need neither root nor foreign servers, as
+#                                  many modules at a time as there are processors (JOBS=1)
 #   make fuzz                      100,000 spoilt inputs for every parser (FUZZ="--inputs 1000")
 #   make integration               those with foreign servers, root and apt (Debian)
 #   make bench                     figures, and build/bench.json
@@ -11,6 +12,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TRIAL := $(BIN)/python -m mixminion.testing.trial
+JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 
 # Any text at all: nothing in it is expanded by make or read by a shell.
 override MESSAGE := $(value MESSAGE)
@@ -27,7 +29,7 @@ network: .venv/.test
 	@$(BIN)/python -m mixminion.testing.network "$$FOLDER"
 
 test: .venv/.test
-	$(TRIAL) tests --without tests.integration
+	$(TRIAL) tests --without tests.integration --jobs $(JOBS)
 
 fuzz: .venv/.test
 	$(BIN)/python -m tests.fuzz $(FUZZ)

@@ -23,6 +23,23 @@ class Tests(SynchronousTestCase):
         pass
 """
 
+FINE = """
+from twisted.trial.unittest import SynchronousTestCase
+
+class Tests(SynchronousTestCase):
+    def test_fine(self):
+        pass
+"""
+
+DYING = """
+import os
+from twisted.trial.unittest import SynchronousTestCase
+
+class Tests(SynchronousTestCase):
+    def test_dying(self):
+        os._exit(0)
+"""
+
 
 class TrialTests(SyncTestCase):
     def test_a_lost_failure_fails_its_test(self) -> None:
@@ -34,6 +51,31 @@ class TrialTests(SyncTestCase):
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         self.assertIn("FAILED (errors=1,", done.stdout)
         self.assertEqual(done.returncode, 1)
+
+    def test_in_processes(self) -> None:
+        """Processes share the modules, each is run once, failures count, and so does a death."""
+        folder = Path(self.mktemp())
+        (folder / "planted").mkdir(parents=True)
+        texts = {"__init__": "", "test_lost": LOST} | {f"test_{n}": FINE for n in range(5)}
+        for name, text in texts.items():
+            (folder / "planted" / f"{name}.py").write_text(text)
+        command = [sys.executable, "-m", "mixminion.testing.trial", "planted", "--jobs", "2"]
+
+        def run() -> tuple[int, str]:
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+            return done.returncode, done.stdout.splitlines()[-1]
+
+        code, last = run()
+        self.assertIn(": 7 passed, 1 failed, 0 skipped", last)
+        self.assertEqual(code, 1)
+        (folder / "planted" / "test_lost.py").unlink()
+        code, last = run()
+        self.assertIn(": 5 passed, 0 failed, 0 skipped", last)
+        self.assertEqual(code, 0)
+        (folder / "planted" / "test_9.py").write_text(DYING)
+        code, last = run()
+        self.assertIn(" 1 failed, 0 skipped", last)
+        self.assertEqual(code, 1)
 
     def test_leaving_out(self) -> None:
         """A package without one module is all its others; a module without itself is nothing."""

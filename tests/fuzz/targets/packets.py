@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from mixminion.crypto import hpke, kem
-from mixminion.crypto.aead import Forged
 from mixminion.crypto.rng import SeededRandom
-from mixminion.payload import cover, deflate, erasure, frame, message, reply, sealed
+from mixminion.payload import cover, deflate, erasure, fragments, frame, joined, message, reply
 from mixminion.payload.errors import BadPayload
 from mixminion.payload.fragments import Coding, Fragment, Whole
 from mixminion.sphinx import build, crossover, header, payload, slots, suites, surb
@@ -239,7 +237,16 @@ def _replies() -> Subject:
     while isinstance(answer, Relay):
         answer = opener.unwrap(answer.packet)
     assert isinstance(answer, Reply)
-    inside = frame.encode(frame.Kind.REPLY, b"yes", geometry.sealed - 32, _random())
+    packed = b"".join(deflate.deflate([b"yes" * 50], 150))
+    inside = [
+        bytes(32) + frame.encode(kind, content, geometry.sealed - 32, _random())
+        for kind, content in (
+            (frame.Kind.REPLY, b"yes"),
+            (frame.Kind.DEFLATED, packed),
+            (frame.Kind.FRAGMENT, bytes(30)),
+            (frame.Kind.MESSAGE, b"no"),
+        )
+    ]
     tail = surb.tail(geometry, surb.tail_seed(geometry, block.key))
 
     def run(octets: bytes) -> object:
@@ -248,53 +255,42 @@ def _replies() -> Subject:
         sealed = payload.encrypt(geometry.suite, block.key, plain) + tail
         for secret in key.hops:
             sealed = payload.decrypt(geometry.suite, secret, sealed)
+        found = reply.unseal(geometry, key, sealed)
         second = reply.open(geometry, key, sealed)
-        assert second is None or second in plain
-        return first is None, second is None
+        if found is None:
+            assert second is None
+            return first is None, None
+        assert found.kind in reply.INSIDE and found.content in plain
+        if found.kind is not frame.Kind.FRAGMENT and second is not None:
+            assert second == reply.content(found, len(second))
+            assert len(second) <= deflate.RATIO * len(found.content)
+        return first is None, found.kind, second is None
 
-    return Subject(run, [answer.payload, bytes(32) + inside])
+    return Subject(run, [answer.payload, *inside])
 
 
-def _sealed_messages() -> list[tuple[bytes, bytes]]:
-    """Encrypted messages of each form, and what is in them."""
-    public, text = kem.public_from_seed(_PRIVATE), b"line after line\r\n" * 20
+def _joined() -> Subject:
+    """Pieces of a reply in fragments as its owner has them; never more than the limit."""
+    text = b"line after line\r\n" * 400
     packed = b"".join(deflate.deflate([text], len(text)))
-    insides = [
-        b"\0\0\0\0\0\0",
-        b"\0\0\0\0\0\5hello" + bytes(20),
-        b"\1\0" + len(text).to_bytes(4) + text + bytes(9),
-        b"\1\1" + len(packed).to_bytes(4) + packed + bytes(9),
-    ]
-    info = sealed.INFO + sealed.HEAD
-    return [(sealed.HEAD + hpke.seal(public, inside, info), inside) for inside in insides]
-
-
-def _check_opened(opened: sealed.Opened) -> object:
-    assert len(opened.content) <= _MOST
-    return opened.kind, min(len(opened.content), 2)
-
-
-_MOST = 2000
-
-
-def _encrypted() -> Subject:
-    """Encrypted messages as they come."""
+    corpus = [bytes((1,)) + packed, bytes((0,)) + text, bytes((1,)) + packed + text[:600]]
 
     def run(octets: bytes) -> object:
-        return _check_opened(sealed.open(_PRIVATE, octets, _MOST))
+        coding, coded = Coding(octets[0] & 1 if octets else 0), octets[1:] or b"x"
+        whole = Whole(bytes(16), coding, len(coded), 256)
+        pieces = {}
+        for block in range(whole.blocks):
+            at = whole.start(block)
+            numbers = fragments.numbers(whole.data(block))[-whole.data(block) :]
+            cut = coded[at : at + whole.length(block)]
+            parts = fragments.pieces(whole, block, cut, numbers)
+            pieces[block] = {part.index: part.octets for part in parts}
+        made = joined.join(whole, pieces, 5000)
+        assert len(made) <= 5000
+        assert coding is Coding.DEFLATED or made == coded
+        return coding, min(whole.blocks, 2)
 
-    return Subject(run, [octets for octets, _ in _sealed_messages()])
-
-
-def _encrypted_inside() -> Subject:
-    """What a sender, who needs nothing but the key, can put into one."""
-    public, info = kem.public_from_seed(_PRIVATE), sealed.INFO + sealed.HEAD
-
-    def run(octets: bytes) -> object:
-        whole = sealed.HEAD + hpke.seal(public, octets, info)
-        return _check_opened(sealed.open(_PRIVATE, whole, _MOST))
-
-    return Subject(run, [inside for _, inside in _sealed_messages()])
+    return Subject(run, corpus)
 
 
 TARGETS = [
@@ -310,7 +306,6 @@ TARGETS = [
     Target("message", _messages, (BadPayload,), longest=2048),
     Target("fragment", _fragments, (BadPayload,), longest=512),
     Target("deflated", _deflated, (BadPayload,), longest=1024),
+    Target("joined", _joined, (BadPayload,), longest=8192),
     Target("reply", _replies, longest=X25519.payload + 8),
-    Target("encrypted", _encrypted, (Forged, BadPayload)),
-    Target("encrypted-inside", _encrypted_inside, (BadPayload,), longest=512),
 ]

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
-from mixminion.crypto import hpke, kem
 from mixminion.crypto.rng import SeededRandom
-from mixminion.payload import deflate, erasure, fragments, frame, message, sealed
+from mixminion.payload import deflate, erasure, fragments, frame, message
 from mixminion.payload.fragments import Coding, Fragment, Whole
 from mixminion.sphinx import suites
 from mixminion.sphinx.geometry import Geometry
@@ -109,76 +107,47 @@ def in_fragments() -> list[dict[str, Any]]:
     return made
 
 
-def encrypted() -> dict[str, Any]:
-    """Encrypted messages, good and bad; encapsulation makes them others every time."""
-    seed, other = octets("seed", 32), octets("other", 32)
-    public, info = kem.public_from_seed(seed), sealed.INFO + sealed.HEAD
-    mail = b"Subject: x\r\n\r\n" + b"".join(b"line %d\r\n" % number for number in range(60))
-    sizes = [1200, 1400]
-    cases = [
-        (sealed.Kind.OCTETS, b""),
-        (sealed.Kind.OCTETS, octets("text", 50)),
-        (sealed.Kind.MAIL, mail),
-    ]
+def replies() -> dict[str, list[dict[str, str]]]:
+    """What an opened ``Y`` has behind its zeros, in a place of 720 octets: good ones, whose content
+    is that of a reply or a fragment, and such as are refused."""
+    random, size = SeededRandom(b"replies"), 720
+    text = b"line after line\r\n" + octets("text", 300) * 3
+    packed = b"".join(deflate.deflate([text], len(text)))
+    part = Fragment(Whole(octets("id", 16), Coding.PLAIN, 1400, 680), 0, 1, octets("piece", 680))
+
+    def framed(kind: frame.Kind, content: bytes) -> str:
+        return frame.encode(kind, content, size, random).hex()
+
     good = [
-        {
-            "sealed": sealed.seal(public, content, sizes, kind),
-            "kind": int(kind),
-            "content": content,
-        }
-        for kind, content in cases
+        (frame.Kind.REPLY, b"", b""),
+        (frame.Kind.REPLY, b"Subject: x\r\n\r\nhello\r\n", b"Subject: x\r\n\r\nhello\r\n"),
+        (frame.Kind.DEFLATED, packed, text),
+        (frame.Kind.FRAGMENT, part.encode(), part.encode()),
     ]
-    packed = b"".join(deflate.deflate([mail], len(mail)))
-    long = len(packed).to_bytes(4)
-
-    def inside(made: bytes) -> bytes:
-        return sealed.HEAD + hpke.seal(public, made, info)
-
-    text = inside(b"\0\0\0\0\0\4text" + bytes(8))
-    last = bytes((text[-1] ^ 1,))
     bad = [
-        (problem, text)
-        for problem, text in (
-            ("version", text[:7] + b"\2" + text[8:]),
-            ("kind", b"mix" + text[3:]),
-            ("forged", text[:-1] + last),
-            ("forged", text[:8] + bytes((text[8] ^ 1,)) + text[9:]),
-            ("forged", text[:-1]),
-            ("forged", text[:8]),
-            ("forged", sealed.HEAD + hpke.seal(public, b"\0\0\0\0\0\4text", b"another info")),
-            (
-                "forged",
-                sealed.HEAD + hpke.seal(kem.public_from_seed(other), b"\0\0\0\0\0\4text", info),
-            ),
-            ("short", inside(b"\0\0\0\0\0")),
-            ("kind", inside(b"\2\0\0\0\0\4text")),
-            ("coding", inside(b"\0\2\0\0\0\4text")),
-            ("length", inside(b"\0\0\0\0\0\5text")),
-            ("zeros", inside(b"\0\0\0\0\0\4text\0\1\0")),
-            ("size", inside(b"\1\1" + long + b"\0\1\0\0" + packed[4:])),
-            ("deflate", inside(b"\1\1" + long + packed[:20] + bytes(len(packed) - 20))),
-            ("deflate", inside(b"\1\1" + (len(packed) + 1).to_bytes(4) + packed + b"\0")),
-        )
+        (frame.Kind.MESSAGE, message.encode("drop", [], b"x"), "kind"),
+        (frame.Kind.COVER, b"", "kind"),
+        (frame.Kind.CROSSOVER, b"x", "kind"),
+        (frame.Kind.DEFLATED, b"\0\1\0\0" + packed[4:], "size"),
+        (frame.Kind.DEFLATED, packed[:-1], "deflate"),
+        (frame.Kind.FRAGMENT, part.encode()[:200], "short"),
     ]
     return {
-        "seed": seed,
-        "public": public,
-        "good": good,
-        "bad": [{"sealed": text, "problem": problem} for problem, text in bad],
+        "good": [
+            {"inside": framed(kind, content), "content": opened.hex()}
+            for kind, content, opened in good
+        ],
+        "bad": [
+            {"inside": framed(kind, content), "problem": problem} for kind, content, problem in bad
+        ],
     }
 
 
-def in_base64(value: Any) -> str:
-    """For octets among what is written."""
-    return b64encode(value).decode()
-
-
 def write(name: str, value: Any) -> None:
-    (FOLDER / name).write_text(json.dumps(value, indent=1, default=in_base64) + "\n", "ascii")
+    (FOLDER / name).write_text(json.dumps(value, indent=1) + "\n", "ascii")
 
 
 if __name__ == "__main__":
     write("frames.json", {"good": good(), "bad": bad()})
+    write("replies.json", replies())
     write("fragments.json", {"messages": in_fragments()})
-    if not (FOLDER / "sealed.json").exists():
-        write("sealed.json", encrypted())
