@@ -21,6 +21,7 @@ Everything that can go wrong is a :class:`MixminionError` with a ``code`` and ``
 from mixminion.client.client import Client, Config, Consensus, Server, View, load_config
 from mixminion.client.database import InlineExecutor
 from mixminion.client.errors import MessageTooLarge, NotHandedOver
+from mixminion.client.identities import Identity, Unlocked
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Visit
 from mixminion.client.outbox import Unbuilt, Waiting
 from mixminion.client.progress import (
@@ -38,6 +39,7 @@ from mixminion.client.progress import (
     Sent,
     Warned,
 )
+from mixminion.client.reply_blocks import ReplyBlock
 from mixminion.client.report import DirectoryReport, HeldConsensus, SignedTwice
 from mixminion.client.sender import Flushed
 from mixminion.errors import MixminionError, render
@@ -57,6 +59,7 @@ __all__ = [
     "Flushed",
     "HandedOver",
     "HeldConsensus",
+    "Identity",
     "InFragments",
     "InlineExecutor",
     "Kept",
@@ -67,10 +70,12 @@ __all__ = [
     "NotHandedOver",
     "PathChosen",
     "Progress",
+    "ReplyBlock",
     "Sent",
     "Server",
     "SignedTwice",
     "Unbuilt",
+    "Unlocked",
     "View",
     "Visit",
     "Waiting",

@@ -15,11 +15,14 @@ from mixminion.client.comparison import Comparison
 from mixminion.client.configuration import ClientSection, DirectorySection, PathsSection
 from mixminion.client.database import Database, Executor, ThreadExecutor
 from mixminion.client.directory import Directory
+from mixminion.client.identities import Identities
 from mixminion.client.keeping import Keeping
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Mailboxes, Visit
 from mixminion.client.outbox import Outbox, Unbuilt, Waiting
 from mixminion.client.packets import Letter
 from mixminion.client.progress import LeftOut, Progress, Sent, silent
+from mixminion.client.remembering import ReplyBlocksSection
+from mixminion.client.reply_blocks import ReplyBlocks
 from mixminion.client.report import DirectoryReport
 from mixminion.client.schedule import Schedule
 from mixminion.client.sender import Flushed, Sender
@@ -98,6 +101,16 @@ class Client:
         )
         self._keeping = Keeping(self._directory, self._schedule, reactor, random)
         self._mailboxes = Mailboxes(self._database, reactor, random, connect)
+        self.identities = Identities(self._database, executor, random)
+        self.reply_blocks = ReplyBlocks(
+            self._database,
+            self.identities,
+            self._mailboxes,
+            self._directory.view,
+            reactor,
+            random,
+            config[ReplyBlocksSection],
+        )
         self._sender = Sender(
             self._directory, self._outbox, reactor, random, connect, executor, self._default_path
         )
