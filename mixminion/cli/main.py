@@ -20,12 +20,7 @@ from mixminion.errors import (
     render,
 )
 
-postpone(
-    "mixminion.api",
-    "mixminion.client.configuration",
-    "mixminion.client.joining",
-    "mixminion.client.notices",
-)
+postpone("mixminion.api", "mixminion.client", "mixminion.app", "mixminion.authority")
 
 DEBUG = "MIXMINION_DEBUG"
 CONFIG = "MIXMINION_CONFIG"
@@ -36,6 +31,8 @@ COMMANDS = {
     "join": "Join a network: say whom to believe, and fetch the directory.",
     "send": "Send a message anonymously.",
     "queue": "Show, send or delete messages that were not sent yet.",
+    "identity": "Names of your own, each with a key pair.",
+    "reply-block": "Let people answer you: make, show and delete reply blocks.",
     "mailbox": "Get messages without an address: make a mailbox, and fetch from it.",
     "list-servers": "List the servers of the network.",
     "update": "Fetch the newest directory.",

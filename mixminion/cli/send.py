@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from mixminion import api
+from mixminion.cli import answering, given
 from mixminion.cli.client import config_option, run, say, tell
 from mixminion.cli.output import json_option, print_result
 from mixminion.cli.telling import current
-from mixminion.client import configuration as client_configuration
-from mixminion.client.errors import BadInput
+from mixminion.client import configuration
 from mixminion.util import times
 
 NOTICE = (
@@ -30,9 +28,22 @@ KEPT = "the message is kept: `mixminion queue flush` sends it."
     "--to",
     metavar="ADDRESS",
     multiple=True,
-    required=True,
     help="user@example.org, mbox:user@server, news:group, drop, or exit:text.  May be given several"
     " times, as the next two.",
+)
+@click.option(
+    "-R",
+    "--answer",
+    "answered",
+    metavar="FILE",
+    help="Answer whoever sent the message in FILE, by a reply block in it, instead of -t; - is"
+    " standard input, and -i is needed then.",
+)
+@click.option(
+    "--again",
+    is_flag=True,
+    help="With -R: take reply blocks that were used already, too.  Whoever watches their servers"
+    " may see that two answers belong together, and mostly only the first one arrives.",
 )
 @click.option("--cc", metavar="ADDRESS", multiple=True, help="Another recipient, shown as Cc.")
 @click.option("--bcc", metavar="ADDRESS", multiple=True, help="One whom the mail does not show.")
@@ -84,11 +95,22 @@ KEPT = "the message is kept: `mixminion queue flush` sends it."
     " a rule, some 750 kB). Each packet is 32 KiB, or a quarter of a second at 1 Mbit/s, on your"
     " line and at every server of its path; many at once are easier to notice.",
 )
+@click.option(
+    "--reply-blocks",
+    metavar="N",
+    type=click.IntRange(0, 20),
+    default=0,
+    help="Put N pairs of reply blocks below the text, so that it can be answered N times in this"
+    " key period and N times in the next.  One pair takes half a packet.",
+)
+@click.option("--identity", metavar="NAME", help="Who reads the answers.  [default: default]")
 @json_option
 @config_option
 def command(
     config: api.Config,
     to: tuple[str, ...],
+    answered: str | None,
+    again: bool,
     cc: tuple[str, ...],
     bcc: tuple[str, ...],
     name: str | None,
@@ -99,6 +121,8 @@ def command(
     path: str | None,
     copies: int,
     large: bool,
+    reply_blocks: int,
+    identity: str | None,
     as_json: bool,
 ) -> None:
     """Send a message anonymously.
@@ -111,8 +135,22 @@ def command(
     """
     if whole and subject is not None:
         raise click.UsageError("With --message the subject stands in the message itself.")
-    content = [_read(source)]  # taken out below: nothing holds what may be large
-    if config[client_configuration.ClientSection].one_shot_notice:
+    answering.check(
+        answered,
+        source,
+        {
+            "-t": to,
+            "--cc": cc,
+            "--bcc": bcc,
+            "--from-name": name,
+            "--reply-to": reply_to,
+            "--copies": copies > 1,
+        },
+        again=again,
+    )
+    blocks = None if answered is None else answering.blocks(answered)
+    content = [given.read(source)]  # taken out below: nothing holds what may be large
+    if config[configuration.ClientSection].one_shot_notice:
         say(NOTICE)
     kept = False
 
@@ -122,6 +160,17 @@ def command(
         tell(event)
 
     async def send(client: api.Client) -> api.Sent:
+        if blocks is not None:
+            return await client.reply(
+                blocks,
+                content.pop(),
+                subject=subject,
+                whole=whole,
+                path=path,
+                again=again,
+                large=large,
+                progress=progress,
+            )
         return await client.send(
             to,
             content.pop(),
@@ -134,6 +183,8 @@ def command(
             path=path,
             copies=copies,
             large=large,
+            reply_blocks=reply_blocks,
+            identity=identity,
             progress=progress,
         )
 
@@ -149,18 +200,6 @@ def command(
         print_result(data, (), as_json=as_json)
         raise
     print_result(_result(sent), (), as_json=as_json)
-
-
-def _read(source: str) -> bytes:
-    if source != "-":
-        try:
-            with open(source, "rb") as file:
-                return file.read()
-        except OSError as error:
-            raise BadInput(name=source, why=os.strerror(error.errno or 0)) from None
-    if sys.stdin.isatty():
-        say("Type the message; end it with Control-D on a line by itself.")
-    return sys.stdin.buffer.read()
 
 
 def _result(sent: api.Sent) -> Mapping[str, Any]:

@@ -52,6 +52,11 @@ def of(event: api.Event, *, verbose: bool) -> Iterator[Sentence]:
             yield Sentence(f"chose a path of {len(path)}{f': {through}' if verbose else ''}")
             for warning in warnings:
                 yield Sentence(f"warning: {warning}", Weight.WARNING)
+        case api.BlockPassedOver(number, why):
+            yield Sentence(f"reply block {number} is passed over: {why}")
+        case api.BlocksUsed(used, left):
+            blocks = "1 reply block" if used == 1 else f"{used} reply blocks"
+            yield Sentence(f"answers with {blocks}; {left} more could be used now")
         case api.InFragments(packets, needed):
             yield Sentence(f"sent in {packets:,} packets, of which {needed:,} are enough")
         case api.HandedOver(packets, of):

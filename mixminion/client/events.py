@@ -10,6 +10,8 @@ from typing import Any, assert_never
 
 from mixminion.client.progress import (
     Asked,
+    BlockPassedOver,
+    BlocksUsed,
     Compared,
     Event,
     Fetching,
@@ -42,6 +44,10 @@ def to_json(event: Event) -> dict[str, Any]:
         case PathChosen(path, warnings):
             nicknames = [server.nickname for server in path]
             return {"event": "path-chosen", "path": nicknames, "warnings": _warnings(warnings)}
+        case BlockPassedOver(number, why):
+            return {"event": "block-passed-over", "block": number, "why": why}
+        case BlocksUsed(used, left):
+            return {"event": "blocks-used", "used": used, "left": left}
         case InFragments(packets, needed):
             return {"event": "in-fragments", "packets": packets, "needed": needed}
         case HandedOver(packets, of):

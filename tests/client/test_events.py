@@ -9,6 +9,8 @@ from typing import Any, get_args
 from mixminion.client.events import to_json
 from mixminion.client.progress import (
     Asked,
+    BlockPassedOver,
+    BlocksUsed,
     Compared,
     Event,
     Fetching,
@@ -63,6 +65,11 @@ EXAMPLES: tuple[tuple[Event, dict[str, Any]], ...] = (
             "warnings": [{"code": "path-length", "sentence": "It stands out."}],
         },
     ),
+    (
+        BlockPassedOver(2, "used before"),
+        {"event": "block-passed-over", "block": 2, "why": "used before"},
+    ),
+    (BlocksUsed(1, 3), {"event": "blocks-used", "used": 1, "left": 3}),
     (InFragments(7, 4), {"event": "in-fragments", "packets": 7, "needed": 4}),
     (HandedOver(3, 7), {"event": "handed-over", "packets": 3, "of": 7}),
     (Kept(1), {"event": "kept", "id": 1}),
