@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mixminion.client.errors import ConfigurationUnreadable, NoConfiguration
+from mixminion.client.sections import OutboxSection
 from mixminion.config import Config, option, parse, section, values
 from mixminion.directory.bootstrap import Authority, authority
 from mixminion.dirhttp.errors import BadProxy, BadSource
@@ -148,7 +149,7 @@ class PathsSection:
     )
 
 
-SECTIONS = (ClientSection, DirectorySection, PathsSection)
+SECTIONS = (ClientSection, DirectorySection, PathsSection, OutboxSection)
 
 
 def place(named: str | None, environment: Mapping[str, str], user_home: Path) -> Path:
