@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
-from tests.cli.test_reply_block import BlocksCase
+from mixminion.testing.cases import SyncTestCase
+from tests.cli import terminal
+from tests.cli.blocks import BlocksCase
 
 
 class NameTests(BlocksCase):
@@ -94,11 +99,6 @@ class PassphraseTests(BlocksCase):
             *("--passphrase-file", self.secret),
         )
 
-    async def test_prompt(self):
-        """Asked for at a terminal, of which there is none here."""
-        done = await self.run_command("identity", "create", "bob", "--passphrase-prompt")
-        self.assertRefused(done, 78, "no terminal to ask on")
-
     async def test_usage(self):
         """Two sources, or no new passphrase at all."""
         for arguments in (
@@ -108,6 +108,53 @@ class PassphraseTests(BlocksCase):
         ):
             done = await self.run_command("identity", *arguments)
             self.assertEqual((done.code, done.out), (64, ""), done.err)
+
+
+class PromptTests(SyncTestCase):
+    """On a terminal, and without one; nothing here is fetched."""
+
+    def setUp(self):
+        home = Path(self.mktemp()).absolute()
+        home.mkdir(0o700)
+        config = home / "mixminion.conf"
+        config.write_text(f"[Directory]\nauthorities = {'00' * 32}\nsources = 127.0.0.1:1\n")
+        self.environment = {**os.environ, "MIXMINION_CONFIG": str(config)}
+
+    def words(self, *arguments):
+        return [sys.executable, "-P", "-m", "mixminion", "identity", *arguments]
+
+    def ask(self, answers, *arguments):
+        return terminal.ask(self.words(*arguments), answers, self.environment)
+
+    def test_prompt(self):
+        """A new passphrase is asked for twice, an old one once, and none is shown."""
+        create = ("create", "bob", "--passphrase-prompt")
+        code, shown = self.ask(["correct horse", "battery staple"], *create)
+        self.assertEqual(code, 78, shown)
+        self.assertIn("two different ones", shown)
+        code, shown = self.ask(["correct horse", "correct horse"], *create)
+        self.assertEqual(code, 0, shown)
+        self.assertNotIn("horse", shown)
+        change = ("change-passphrase", "bob", "--no-passphrase", "--passphrase-prompt")
+        code, shown = self.ask(["battery staple"], *change)
+        self.assertEqual(code, 77, shown)
+        self.assertIn("does not open", shown)
+        code, shown = self.ask(["correct horse"], *change)
+        self.assertEqual(code, 0, shown)
+
+    def test_no_terminal(self):
+        """A sentence instead of a question."""
+        done = subprocess.run(
+            self.words("create", "bob", "--passphrase-prompt"),
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            start_new_session=True,
+        )
+        self.assertEqual((done.returncode, done.stdout), (78, ""))
+        self.assertIn("no terminal to ask on", done.stderr)
 
 
 class ExportTests(BlocksCase):
