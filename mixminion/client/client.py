@@ -10,12 +10,14 @@ from typing import Any
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from mixminion.client import comparison, compose, configuration, recipients, report
+from mixminion.client import comparison, compose, configuration, recipients, report, routes
 from mixminion.client.comparison import Comparison
 from mixminion.client.configuration import ClientSection, DirectorySection, PathsSection
 from mixminion.client.database import Database, Executor, ThreadExecutor
 from mixminion.client.directory import Directory
+from mixminion.client.imported import ImportedServers
 from mixminion.client.keeping import Keeping
+from mixminion.client.kept_entries import KeptEntries
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Mailboxes, Visit
 from mixminion.client.outbox import Outbox, Unbuilt, Waiting
 from mixminion.client.packets import Letter
@@ -32,7 +34,6 @@ from mixminion.dirhttp.errors import NoDirectory
 from mixminion.dirhttp.fetch import Fetcher
 from mixminion.dirhttp.sources import Source, over_tls, through
 from mixminion.interfaces import Random
-from mixminion.paths import language
 from mixminion.util.hostport import HostPort
 
 __all__ = ["Client", "Config", "Consensus", "Server", "View", "load_config"]
@@ -75,6 +76,11 @@ class Client:
         self._outbox = Outbox(self._database)
         self._cache = DocumentCache(section.identities, self._folder, executor.run)
         self._schedule = Schedule(self._database, reactor, random)
+        self.imported = ImportedServers(self._database, executor, reactor)
+        """Servers that are known from files."""
+        lists = config[PathsSection].lists
+        self.entries = KeptEntries(self._database, reactor, random, lists)
+        """The servers that packets go to first."""
 
         proxies = section.proxies(os.environ)
 
@@ -92,6 +98,7 @@ class Client:
             ),
             schedule=self._schedule,
             configured=section.places,
+            beside=self.imported.beside,
             executor=executor,
             clock=reactor,
             random=random,
@@ -99,7 +106,14 @@ class Client:
         self._keeping = Keeping(self._directory, self._schedule, reactor, random)
         self._mailboxes = Mailboxes(self._database, reactor, random, connect)
         self._sender = Sender(
-            self._directory, self._outbox, reactor, random, connect, executor, self._default_path
+            self._directory,
+            self._outbox,
+            reactor,
+            random,
+            connect,
+            executor,
+            self._default_path,
+            self.entries,
         )
 
     async def send(
@@ -145,12 +159,9 @@ class Client:
                 to, content, subject, shown=shown, to=everybody.to, cc=everybody.cc
             )
         del content  # it may be large, and the caller may have let go of it
-        path = self._default_path if path is None else path
-        if path:
-            language.parse(path)
-        if to.server is not None:
-            view = await self.view(progress=progress)
-            path = language.ending_at(path, to.server, view.parameters.hops)
+        path = await routes.route(
+            to, path, self._default_path, self.imported, lambda: self.view(progress=progress)
+        )
         if composed.left_out:
             progress(LeftOut(composed.left_out))
         return await self._sender.send(
