@@ -21,6 +21,9 @@ Everything that can go wrong is a :class:`MixminionError` with a ``code`` and ``
 from mixminion.client.client import Client, Config, Consensus, Server, View, load_config
 from mixminion.client.database import InlineExecutor
 from mixminion.client.errors import MessageTooLarge, NotHandedOver
+from mixminion.client.exporting import Restored
+from mixminion.client.identities import Identity, Unlocked
+from mixminion.client.inspecting import Inspected, ReplyBlock, State
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Visit
 from mixminion.client.outbox import Unbuilt, Waiting
 from mixminion.client.progress import (
@@ -57,8 +60,10 @@ __all__ = [
     "Flushed",
     "HandedOver",
     "HeldConsensus",
+    "Identity",
     "InFragments",
     "InlineExecutor",
+    "Inspected",
     "Kept",
     "LeftOut",
     "Mailbox",
@@ -67,10 +72,14 @@ __all__ = [
     "NotHandedOver",
     "PathChosen",
     "Progress",
+    "ReplyBlock",
+    "Restored",
     "Sent",
     "Server",
     "SignedTwice",
+    "State",
     "Unbuilt",
+    "Unlocked",
     "View",
     "Visit",
     "Waiting",

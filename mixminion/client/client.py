@@ -10,18 +10,30 @@ from typing import Any
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from mixminion.client import comparison, compose, configuration, recipients, report, routes
+from mixminion.client import (
+    blocks_text,
+    comparison,
+    compose,
+    configuration,
+    recipients,
+    report,
+    routes,
+)
 from mixminion.client.comparison import Comparison
-from mixminion.client.configuration import ClientSection, DirectorySection, PathsSection
+from mixminion.client.configuration import ClientSection, DirectorySection
 from mixminion.client.database import Database, Executor, ThreadExecutor
 from mixminion.client.directory import Directory
+from mixminion.client.identities import Identities
 from mixminion.client.imported import ImportedServers
 from mixminion.client.keeping import Keeping
 from mixminion.client.kept_entries import KeptEntries
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Mailboxes, Visit
 from mixminion.client.outbox import Outbox, Unbuilt, Waiting
 from mixminion.client.packets import Letter
+from mixminion.client.path_section import PathsSection
 from mixminion.client.progress import LeftOut, Progress, Sent, silent
+from mixminion.client.remembering import ReplyBlocksSection
+from mixminion.client.reply_blocks import ReplyBlocks
 from mixminion.client.report import DirectoryReport
 from mixminion.client.schedule import Schedule
 from mixminion.client.sender import Flushed, Sender
@@ -105,6 +117,16 @@ class Client:
         )
         self._keeping = Keeping(self._directory, self._schedule, reactor, random)
         self._mailboxes = Mailboxes(self._database, reactor, random, connect)
+        self.identities = Identities(self._database, executor, random)
+        self.reply_blocks = ReplyBlocks(
+            self._database,
+            self.identities,
+            self._mailboxes,
+            self._directory.view,
+            reactor,
+            random,
+            config[ReplyBlocksSection],
+        )
         self._sender = Sender(
             self._directory,
             self._outbox,
@@ -130,6 +152,8 @@ class Client:
         path: str | None = None,
         copies: int = 1,
         large: bool = False,
+        reply_blocks: int = 0,
+        identity: str | None = None,
         progress: Progress = silent,
     ) -> Sent:
         """Send one message; returns when the first server of its path has it on disk.
@@ -143,7 +167,8 @@ class Client:
         of them, shown and not shown in a mail's header.  *content* is plain text in UTF-8 or, with
         *whole*, a message of RFC 5322, whose own To and Cc are what is shown.  *name* and
         *reply_to* tell the recipients of the sender, by an exit whose policy allows it.  *path* is
-        in path language.
+        in path language.  So many pairs of *reply_blocks*, whose answers *identity* reads, are put
+        into the message; see :attr:`reply_blocks`.
 
         :raises NotHandedOver: it was not sent, but is kept; see :meth:`flush`.
         :raises MixminionError: nothing was sent or kept.
@@ -152,11 +177,14 @@ class Client:
         everybody = recipients.gather(shown_to, cc, bcc)
         to = everybody.address
         shown = compose.Shown(name, reply_to)
-        if whole:
-            composed = compose.from_message(to, content, shown=shown)
-        else:
-            composed = compose.from_text(
-                to, content, subject, shown=shown, to=everybody.to, cc=everybody.cc
+        composed = compose.compose_for(everybody, content, subject, shown=shown, whole=whole)
+        if reply_blocks:
+            made = await self.reply_blocks.create(
+                reply_blocks, identity=identity, progress=progress
+            )
+            blocks = blocks_text.encode(made)
+            composed = compose.compose_for(
+                everybody, content, subject, shown=shown, whole=whole, blocks=blocks
             )
         del content  # it may be large, and the caller may have let go of it
         path = await routes.route(

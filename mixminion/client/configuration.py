@@ -6,16 +6,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mixminion.client.errors import ConfigurationUnreadable, NoConfiguration
+from mixminion.client.path_section import PathsSection
+from mixminion.client.remembering import ReplyBlocksSection
 from mixminion.config import Config, option, parse, section, values
-from mixminion.config.errors import BadValue
 from mixminion.directory.bootstrap import Authority, authority
 from mixminion.dirhttp.errors import BadProxy, BadSource
 from mixminion.dirhttp.proxies import NO_PROXIES, Proxies, Proxy
 from mixminion.dirhttp.sources import Source
 from mixminion.disk import private
-from mixminion.paths import language
-from mixminion.paths.errors import BadPath
-from mixminion.paths.preferences import List, Lists, Term
 
 VARIABLE = "MIXMINION_CONFIG"
 
@@ -46,6 +44,13 @@ TEMPLATE = """\
 # allow-exit.
 #deny =
 #allow =
+
+[ReplyBlocks]
+# Whether blocks whose answers were read are remembered, and for how long.
+#remember-used = yes
+#remember-for = 30 days
+# How long after its last day the answer to a block can be read.
+#wait-for-answers = 60 days
 """
 
 
@@ -76,25 +81,6 @@ def _render_proxy(value: Proxies) -> str:
 
 proxy: values.Value[Proxies] = values.Value(
     "http://[USER:PASSWORD@]HOST:PORT/, or none", _proxy, _render_proxy
-)
-
-
-def _default_path(text: str) -> str:
-    try:
-        language.parse(text)
-    except BadPath as error:
-        at = error.fields["position"]
-        raise BadValue(f"expected {error.fields['expected']} at character {at}") from None
-    return text
-
-
-default_path: values.Value[str] = values.Value("a path such as *4", _default_path)
-
-servers: values.Value[tuple[Term, ...]] = values.list_of(
-    values.Value(
-        "a server's nickname, family:NAME, country:de, or a network such as 192.0.2.0/24",
-        Term.parse,
-    )
 )
 
 
@@ -165,47 +151,7 @@ class DirectorySection:
         return tuple(dict.fromkeys((*own, *self.sources)))
 
 
-@section("Paths")
-class PathsSection:
-    """How paths are chosen."""
-
-    default_path: str | None = option(
-        default_path,
-        default=None,
-        doc="The path of messages without --path; when absent, random and of the network's length.",
-    )
-    allow: tuple[Term, ...] = option(
-        servers, default=(), doc="Whom random hops are chosen from; when empty, all servers."
-    )
-    deny: tuple[Term, ...] = option(
-        servers,
-        default=(),
-        doc="Who is never chosen at random; a path may name them.",
-    )
-    allow_entry: tuple[Term, ...] = option(
-        servers, default=(), doc="Whom entries are chosen from, of those that may be in a path."
-    )
-    deny_entry: tuple[Term, ...] = option(
-        servers, default=(), doc="Who is never chosen for the first hop."
-    )
-    allow_exit: tuple[Term, ...] = option(
-        servers, default=(), doc="Whom exits are chosen from, of those that may be in a path."
-    )
-    deny_exit: tuple[Term, ...] = option(
-        servers, default=(), doc="Who is never chosen for the last hop."
-    )
-
-    @property
-    def lists(self) -> Lists:
-        """What the six lists say together."""
-        return Lists(
-            List(self.allow, self.deny),
-            List(self.allow_entry, self.deny_entry),
-            List(self.allow_exit, self.deny_exit),
-        )
-
-
-SECTIONS = (ClientSection, DirectorySection, PathsSection)
+SECTIONS = (ClientSection, DirectorySection, PathsSection, ReplyBlocksSection)
 
 
 def place(named: str | None, environment: Mapping[str, str], user_home: Path) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mixminion.interfaces import Random
-from mixminion.payload import deflate, erasure, fragments, message
+from mixminion.payload import deflate, fragments, message
 from mixminion.payload.fragments import ID, Coding, Fragment, Whole
 
 _SLICE = 1 << 16
@@ -52,10 +52,13 @@ def split(
 ) -> Split:
     """Cut a message, whose content is *parts*, into pieces of *piece* octets, deflated where that
     saves a packet."""
-    octets: tuple[bytes | memoryview, ...] = (
-        message.encode(exit, recipients, b""),
-        *(memoryview(part) for part in parts),
-    )
+    envelope = message.encode(exit, recipients, b"")
+    return cut([envelope, *(memoryview(part) for part in parts)], piece, copies, random)
+
+
+def cut(parts: Sequence[bytes | memoryview], piece: int, copies: int, random: Random) -> Split:
+    """The same for octets of any kind."""
+    octets = tuple(parts)
     size = sum(map(len, octets))
     id = random.octets(ID)
     plain = Split(Whole(id, Coding.PLAIN, size, piece), copies, octets, size)
@@ -68,12 +71,7 @@ def split(
 
 def fragments_of(whole: Whole, block: int, octets: bytes, copies: int) -> Iterator[Fragment]:
     """What is sent of a block, one after the other."""
-    k, piece = whole.data(block), whole.piece
-    held = octets.ljust(k * piece, b"\0")
-    data = [held[at : at + piece] for at in range(0, k * piece, piece)]
-    for number in fragments.numbers(k, copies):
-        part = data[number] if number < k else erasure.repair(data, number)
-        yield Fragment(whole, block, number, part)
+    return fragments.pieces(whole, block, octets, fragments.numbers(whole.data(block), copies))
 
 
 def _in_blocks(whole: Whole, octets: Iterable[bytes | memoryview]) -> Iterator[bytes]:

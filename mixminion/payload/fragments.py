@@ -7,11 +7,12 @@ and each block gets repair pieces (:mod:`mixminion.payload.erasure`).  See doc/s
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
 
-from mixminion.payload import frame
+from mixminion.payload import erasure, frame
 from mixminion.payload.erasure import MOST_DATA, MOST_PIECES
 from mixminion.payload.errors import BadPayload, Problem
 from mixminion.sphinx.geometry import Geometry
@@ -119,3 +120,13 @@ def numbers(data: int, copies: int = 1) -> list[int]:
     """The numbers of the pieces that are sent of a block of *data*; with more than one copy there
     are as many pieces more, or the same again where there are no more."""
     return [number % MOST_PIECES for number in range(copies * enough(data))]
+
+
+def pieces(whole: Whole, block: int, octets: bytes, numbers: Sequence[int]) -> Iterator[Fragment]:
+    """The fragments of those *numbers* of a block that is *octets* of the coded message."""
+    k, piece = whole.data(block), whole.piece
+    held = octets.ljust(k * piece, b"\0")
+    data = [held[at : at + piece] for at in range(0, k * piece, piece)]
+    for number in numbers:
+        part = data[number] if number < k else erasure.repair(data, number)
+        yield Fragment(whole, block, number, part)

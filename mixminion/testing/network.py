@@ -15,12 +15,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mixminion.app.configuration import FILE
 from mixminion.control.client import ask
+from mixminion.directory import bootstrap
+from mixminion.directory.bootstrap import Bootstrap
 from mixminion.directory.parameters import Parameters
 from mixminion.disk import lock, private
 from mixminion.testing.commands import (
@@ -116,6 +118,7 @@ class LocalNetwork:
         self.folder = folder.absolute()
         self.mail = self.folder / "mail"
         self.client_config = self.folder / "client" / "mixminion.conf"
+        self.bootstrap = self.folder / "network.conf"
         self._workers = workers
         self._exit_lines = exit_lines
         self._mailboxes = mailboxes
@@ -131,7 +134,7 @@ class LocalNetwork:
     # -- making it ---------------------------------------------------------------------------
 
     def make(self) -> None:
-        """Homes, keys and the client's configuration."""
+        """Homes, keys, the client's configuration, and a bootstrap file for other clients."""
         if self.folder.exists() and any(self.folder.iterdir()):
             raise NetworkError(
                 f"{self.folder} is not empty; name another folder, or stop what runs there "
@@ -144,6 +147,7 @@ class LocalNetwork:
         self.directory.add(self.mixes)
         private.make_folder(self.client_config.parent)
         private.write(self.client_config, self._client().encode())
+        private.write(self.bootstrap, self._bootstrap().text().encode())
 
     def describe_again(self) -> None:
         """Have the exits publish what *exit_lines* say, which were written after their descriptors;
@@ -177,6 +181,14 @@ class LocalNetwork:
         authorities = ",\n    ".join(self.directory.lines)
         sources = ", ".join(mix.address for mix in self.mixes)
         return f"[Client]\n\n[Directory]\nauthorities = {authorities}\nsources = {sources}\n"
+
+    def _bootstrap(self) -> Bootstrap:
+        named = []
+        for number, line in enumerate(self.directory.lines, start=1):
+            found = bootstrap.authority.read(line)
+            named.append(replace(found, nickname=found.nickname or f"authority{number}"))
+        places = tuple(f"https://{mix.address}/" for mix in self.mixes)
+        return Bootstrap("local", tuple(named), places)
 
     # -- running it --------------------------------------------------------------------------
 
@@ -259,7 +271,7 @@ def main() -> None:
     if chosen.mixes < 4:
         parser.error("a path has four hops: a network needs four mixes or more")
     directory = ByVote(chosen.folder / "authorities")
-    network = LocalNetwork(chosen.folder, chosen.mixes, directory=directory)
+    network = LocalNetwork(chosen.folder, chosen.mixes, directory=directory, mailboxes=True)
     try:
         if chosen.stop:
             network.stop()
@@ -269,6 +281,7 @@ def main() -> None:
     except NetworkError as error:
         sys.exit(str(error))
     command = f"mixminion --config {shlex.quote(str(network.client_config))}"
+    joined = shlex.quote(str(network.bootstrap))
     voters = directory.authorities.all
     print(f"{len(voters)} authorities and {len(network.mixes)} mixes run under {network.folder}.")
     print("The directory is made anew every ten seconds.  Try:\n")
@@ -278,6 +291,7 @@ def main() -> None:
     print(f"  {command} directory show")
     print(f"  mixminion server status --home {shlex.quote(str(network.mixes[0].home))}")
     print(f"  mixminion authority status --home {shlex.quote(str(voters[0].home))}\n")
+    print(f"Other people join it with:  mixminion join {joined}")
     print(f"Stop it with:  python -m mixminion.testing.network {chosen.folder} --stop")
 
 

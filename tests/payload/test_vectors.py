@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from mixminion.payload import deflate, frame, message
-from mixminion.payload.errors import BadPayload
+from mixminion.payload import deflate, frame, message, reply
+from mixminion.payload.errors import BadPayload, Problem
 from mixminion.payload.fragments import Coding, Fragment
+from mixminion.payload.frame import Kind
+from mixminion.sphinx import crossover, payload, suites, surb
+from mixminion.sphinx.geometry import Geometry
 from mixminion.testing.cases import SyncTestCase
 from tests import vectors
+from tests.sphinx.networks import Nodes
 
 
 def read(octets: bytes) -> object:
@@ -37,6 +41,32 @@ class VectorTests(SyncTestCase):
         """What is dropped, for the reason that stands there."""
         for case in vectors.load("payload/frames.json")["bad"]:
             error = self.assertRaises(BadPayload, read, bytes.fromhex(case["frame"]))
+            self.assertEqual(error.problem, case["problem"])
+
+    def test_replies(self) -> None:
+        """What owners find in opened replies, sealed here for a block and opened again."""
+        g = Geometry(suites.X25519, 1, 96, 1180)
+        nodes = Nodes(g)
+        self.assertEqual(g.sealed - 32, 720)
+
+        def opened(octets: bytes) -> bytes:
+            block, key = surb.make(g, nodes.path(1), "smtp", "a@b", 0, 1, nodes.random)
+            sealed = crossover.seal(g, block, octets, nodes.random)
+            crossed = crossover.cross(g, frame.encode(Kind.CROSSOVER, sealed, g.body, nodes.random))
+            assert crossed is not None
+            arrived = payload.decrypt(g.suite, key.hops[0], crossed[1][g.header :])
+            found = reply.unseal(g, key, arrived)
+            if found is None:
+                raise BadPayload(Problem.KIND)
+            if found.kind is Kind.FRAGMENT:
+                return Fragment.parse(found.content).encode()
+            return reply.content(found, 10_000)
+
+        cases = vectors.load("payload/replies.json")
+        for case in cases["good"]:
+            self.assertEqual(opened(bytes.fromhex(case["inside"])).hex(), case["content"])
+        for case in cases["bad"]:
+            error = self.assertRaises(BadPayload, opened, bytes.fromhex(case["inside"]))
             self.assertEqual(error.problem, case["problem"])
 
     def test_coded(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mixminion.crypto.rng import SeededRandom
-from mixminion.payload import cover, deflate, erasure, frame, message, reply
+from mixminion.payload import cover, deflate, erasure, fragments, frame, joined, message, reply
 from mixminion.payload.errors import BadPayload
 from mixminion.payload.fragments import Coding, Fragment, Whole
 from mixminion.sphinx import build, crossover, header, payload, slots, suites, surb
@@ -237,7 +237,16 @@ def _replies() -> Subject:
     while isinstance(answer, Relay):
         answer = opener.unwrap(answer.packet)
     assert isinstance(answer, Reply)
-    inside = frame.encode(frame.Kind.REPLY, b"yes", geometry.sealed - 32, _random())
+    packed = b"".join(deflate.deflate([b"yes" * 50], 150))
+    inside = [
+        bytes(32) + frame.encode(kind, content, geometry.sealed - 32, _random())
+        for kind, content in (
+            (frame.Kind.REPLY, b"yes"),
+            (frame.Kind.DEFLATED, packed),
+            (frame.Kind.FRAGMENT, bytes(30)),
+            (frame.Kind.MESSAGE, b"no"),
+        )
+    ]
     tail = surb.tail(geometry, surb.tail_seed(geometry, block.key))
 
     def run(octets: bytes) -> object:
@@ -246,11 +255,42 @@ def _replies() -> Subject:
         sealed = payload.encrypt(geometry.suite, block.key, plain) + tail
         for secret in key.hops:
             sealed = payload.decrypt(geometry.suite, secret, sealed)
+        found = reply.unseal(geometry, key, sealed)
         second = reply.open(geometry, key, sealed)
-        assert second is None or second in plain
-        return first is None, second is None
+        if found is None:
+            assert second is None
+            return first is None, None
+        assert found.kind in reply.INSIDE and found.content in plain
+        if found.kind is not frame.Kind.FRAGMENT and second is not None:
+            assert second == reply.content(found, len(second))
+            assert len(second) <= deflate.RATIO * len(found.content)
+        return first is None, found.kind, second is None
 
-    return Subject(run, [answer.payload, bytes(32) + inside])
+    return Subject(run, [answer.payload, *inside])
+
+
+def _joined() -> Subject:
+    """Pieces of a reply in fragments as its owner has them; never more than the limit."""
+    text = b"line after line\r\n" * 400
+    packed = b"".join(deflate.deflate([text], len(text)))
+    corpus = [bytes((1,)) + packed, bytes((0,)) + text, bytes((1,)) + packed + text[:600]]
+
+    def run(octets: bytes) -> object:
+        coding, coded = Coding(octets[0] & 1 if octets else 0), octets[1:] or b"x"
+        whole = Whole(bytes(16), coding, len(coded), 256)
+        pieces = {}
+        for block in range(whole.blocks):
+            at = whole.start(block)
+            numbers = fragments.numbers(whole.data(block))[-whole.data(block) :]
+            cut = coded[at : at + whole.length(block)]
+            parts = fragments.pieces(whole, block, cut, numbers)
+            pieces[block] = {part.index: part.octets for part in parts}
+        made = joined.join(whole, pieces, 5000)
+        assert len(made) <= 5000
+        assert coding is Coding.DEFLATED or made == coded
+        return coding, min(whole.blocks, 2)
+
+    return Subject(run, corpus)
 
 
 TARGETS = [
@@ -266,5 +306,6 @@ TARGETS = [
     Target("message", _messages, (BadPayload,), longest=2048),
     Target("fragment", _fragments, (BadPayload,), longest=512),
     Target("deflated", _deflated, (BadPayload,), longest=1024),
+    Target("joined", _joined, (BadPayload,), longest=8192),
     Target("reply", _replies, longest=X25519.payload + 8),
 ]

@@ -107,10 +107,47 @@ def in_fragments() -> list[dict[str, Any]]:
     return made
 
 
+def replies() -> dict[str, list[dict[str, str]]]:
+    """What an opened ``Y`` has behind its zeros, in a place of 720 octets: good ones, whose content
+    is that of a reply or a fragment, and such as are refused."""
+    random, size = SeededRandom(b"replies"), 720
+    text = b"line after line\r\n" + octets("text", 300) * 3
+    packed = b"".join(deflate.deflate([text], len(text)))
+    part = Fragment(Whole(octets("id", 16), Coding.PLAIN, 1400, 680), 0, 1, octets("piece", 680))
+
+    def framed(kind: frame.Kind, content: bytes) -> str:
+        return frame.encode(kind, content, size, random).hex()
+
+    good = [
+        (frame.Kind.REPLY, b"", b""),
+        (frame.Kind.REPLY, b"Subject: x\r\n\r\nhello\r\n", b"Subject: x\r\n\r\nhello\r\n"),
+        (frame.Kind.DEFLATED, packed, text),
+        (frame.Kind.FRAGMENT, part.encode(), part.encode()),
+    ]
+    bad = [
+        (frame.Kind.MESSAGE, message.encode("drop", [], b"x"), "kind"),
+        (frame.Kind.COVER, b"", "kind"),
+        (frame.Kind.CROSSOVER, b"x", "kind"),
+        (frame.Kind.DEFLATED, b"\0\1\0\0" + packed[4:], "size"),
+        (frame.Kind.DEFLATED, packed[:-1], "deflate"),
+        (frame.Kind.FRAGMENT, part.encode()[:200], "short"),
+    ]
+    return {
+        "good": [
+            {"inside": framed(kind, content), "content": opened.hex()}
+            for kind, content, opened in good
+        ],
+        "bad": [
+            {"inside": framed(kind, content), "problem": problem} for kind, content, problem in bad
+        ],
+    }
+
+
 def write(name: str, value: Any) -> None:
     (FOLDER / name).write_text(json.dumps(value, indent=1) + "\n", "ascii")
 
 
 if __name__ == "__main__":
     write("frames.json", {"good": good(), "bad": bad()})
+    write("replies.json", replies())
     write("fragments.json", {"messages": in_fragments()})

@@ -1,0 +1,1 @@
+"""The examples of the guides, run as their readers would run them."""
