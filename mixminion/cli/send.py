@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
 from mixminion import api
+from mixminion.cli import answering, given
 from mixminion.cli.client import config_option, run, say
 from mixminion.cli.output import json_option, print_result
 from mixminion.client.configuration import ClientSection
-from mixminion.client.errors import BadInput
 from mixminion.util import times
 
 NOTICE = (
@@ -28,9 +26,22 @@ NOTICE = (
     "--to",
     metavar="ADDRESS",
     multiple=True,
-    required=True,
     help="user@example.org, mbox:user@server, news:group, drop, or exit:text.  May be given several"
     " times, as the next two.",
+)
+@click.option(
+    "-R",
+    "--answer",
+    "answered",
+    metavar="FILE",
+    help="Answer whoever sent the message in FILE, by a reply block in it, instead of -t; - is"
+    " standard input, and -i is needed then.",
+)
+@click.option(
+    "--again",
+    is_flag=True,
+    help="With -R: take reply blocks that were used already, too.  Whoever watches their servers"
+    " may see that two answers belong together, and mostly only the first one arrives.",
 )
 @click.option("--cc", metavar="ADDRESS", multiple=True, help="Another recipient, shown as Cc.")
 @click.option("--bcc", metavar="ADDRESS", multiple=True, help="One whom the mail does not show.")
@@ -98,6 +109,8 @@ NOTICE = (
 def command(
     config: api.Config,
     to: tuple[str, ...],
+    answered: str | None,
+    again: bool,
     cc: tuple[str, ...],
     bcc: tuple[str, ...],
     name: str | None,
@@ -124,12 +137,37 @@ def command(
     """
     if whole and subject is not None:
         raise click.UsageError("With --message the subject stands in the message itself.")
-    content = [_read(source)]  # taken out below: nothing holds what may be large
+    answering.check(
+        answered,
+        source,
+        {
+            "-t": to,
+            "--cc": cc,
+            "--bcc": bcc,
+            "--from-name": name,
+            "--reply-to": reply_to,
+            "--copies": copies > 1,
+        },
+        again=again,
+    )
+    blocks = None if answered is None else answering.blocks(answered)
+    content = [given.read(source)]  # taken out below: nothing holds what may be large
     telling = _Telling(say if not quiet else lambda line: None, verbose)
     if config[ClientSection].one_shot_notice:
         telling.say(NOTICE)
 
     async def send(client: api.Client) -> api.Sent:
+        if blocks is not None:
+            return await client.reply(
+                blocks,
+                content.pop(),
+                subject=subject,
+                whole=whole,
+                path=path,
+                again=again,
+                large=large,
+                progress=telling.tell,
+            )
         return await client.send(
             to,
             content.pop(),
@@ -183,6 +221,11 @@ class _Telling:
                 self.say(f"chose a path of {len(path)}{shown}")
                 for warning in warnings:
                     self.say(f"warning: {warning}")
+            case api.BlockPassedOver(number, why):
+                self.say(f"reply block {number} is passed over: {why}")
+            case api.BlocksUsed(used, left):
+                blocks = "1 reply block" if used == 1 else f"{used} reply blocks"
+                self.say(f"answers with {blocks}; {left} more could be used now")
             case api.Kept():
                 self.kept = True
             case api.InFragments(packets, needed):
@@ -201,18 +244,6 @@ class _Telling:
         if self.kept:
             return "Interrupted; the message is kept: `mixminion queue flush` sends it."
         return "Interrupted; nothing was sent or kept."
-
-
-def _read(source: str) -> bytes:
-    if source != "-":
-        try:
-            with open(source, "rb") as file:
-                return file.read()
-        except OSError as error:
-            raise BadInput(name=source, why=os.strerror(error.errno or 0)) from None
-    if sys.stdin.isatty():
-        say("Type the message; end it with Control-D on a line by itself.")
-    return sys.stdin.buffer.read()
 
 
 def _result(sent: api.Sent, verbose: bool) -> Mapping[str, Any]:

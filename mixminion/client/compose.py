@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mixminion.client import attaching
-from mixminion.client.addresses import Address
+from mixminion.client.addresses import MAIL_EXIT, Address
 from mixminion.client.errors import BadName, BadSubject, NoHeader, NotText
 from mixminion.client.recipients import Recipients
 from mixminion.mail import address as mail_address
@@ -149,6 +149,17 @@ def from_message(
         kept, body = attaching.to_mail(kept, body, blocks)
     transfer.fit(kept, body)  # raises what an exit would
     return Composed((fields.join(kept, b""), body), tuple(left_out))
+
+
+def reply(content: bytes, subject: str | None = None, *, whole: bool = False) -> Composed:
+    """An answer: a mail of plain text when it has a *subject*, a mail as it is when *whole*, else
+    *content* as it is.  Raises what :func:`from_text` and :func:`from_message` do."""
+    mail = Address(MAIL_EXIT, (), mail=True)
+    if whole:
+        return from_message(mail, content)
+    if subject is not None:
+        return from_text(mail, content, subject)
+    return Composed((content,))
 
 
 def _without_separator(message: bytes) -> bytes:

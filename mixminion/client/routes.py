@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from mixminion.client.addresses import Address
 from mixminion.client.imported import ImportedServers
 from mixminion.directory.view import View
 from mixminion.paths import language
 
 
 async def route(
-    address: Address,
+    server: str | None,
     path: str | None,
     default: str,
     imported: ImportedServers,
     look: Callable[[], Awaitable[View]],
 ) -> str:
-    """The path of a message to *address* in path language, without files; empty for the network's
-    usual length.
+    """The path of a message in path language, without files; empty for the network's usual length.
 
-    *path* is what was written for this message, None where nothing was; *default* is the
+    *server* is the one that its address names, which is the last hop then; *path* is what was written for this message, None where nothing was; *default* is the
     configuration's.  *look* gives the directory, which is not always needed.
 
     :raises BadPath: what was written is no path.
@@ -28,13 +26,13 @@ async def route(
     text = default if path is None else path
     spec = language.parse(text) if text else None
     files = spec is not None and any(spec.files)
-    if address.server is None and not files:
+    if server is None and not files:
         return text
     view = await look()
     if spec is not None and files:
         text = str(await imported.without_files(spec, view))
-    if address.server is None:
+    if server is None:
         return text
     if path is None and text:
-        return str(language.closing_at(language.parse(text), address.server))
-    return language.ending_at(text, address.server, view.parameters.hops)
+        return str(language.closing_at(language.parse(text), server))
+    return language.ending_at(text, server, view.parameters.hops)
