@@ -19,6 +19,7 @@ from mixminion.client import (
     comparison,
     compose,
     configuration,
+    pinging,
     recipients,
     report,
     routes,
@@ -36,6 +37,7 @@ from mixminion.client.outbox import Outbox, Unbuilt, Waiting
 from mixminion.client.outgoing import Outgoing
 from mixminion.client.packets import Letter
 from mixminion.client.path_section import PathsSection
+from mixminion.client.pinging import Ping
 from mixminion.client.progress import Event, LeftOut, Progress, Sent, silent
 from mixminion.client.remembering import ReplyBlocksSection
 from mixminion.client.reply_blocks import ReplyBlocks
@@ -53,6 +55,7 @@ from mixminion.dirhttp.errors import NoDirectory
 from mixminion.dirhttp.fetch import Fetcher
 from mixminion.dirhttp.sources import Source, over_tls, through
 from mixminion.interfaces import Random
+from mixminion.paths import select
 from mixminion.util.hostport import HostPort
 
 __all__ = ["Client", "Config", "Consensus", "Server", "View", "load_config"]
@@ -95,6 +98,7 @@ class Client(Service):
         self._authorities = section.authorities
         self._folder = home / "directory"
         self._clock = reactor
+        self._connect = connect
         self._default_path = config[PathsSection].default_path or ""
         self._database = Database(home / "client.sqlite", executor)
         self._outbox = Outbox(self._database)
@@ -336,6 +340,12 @@ class Client(Service):
         if octets is None:
             raise NoDirectory
         return octets
+
+    async def ping(self, server: str, *, progress: Progress = silent) -> list[Ping]:
+        """Whether each address of the server of that nickname answers.  That is not anonymous."""
+        view = await self.view(progress=progress)
+        found = select.find(view, server)
+        return await pinging.ping(found, view.packet_length, self._clock, self._connect)
 
     async def servers(self) -> tuple[Server, ...]:
         """All listed servers, by nickname."""

@@ -14,8 +14,10 @@ from mixminion.client.path_errors import NotAnEntry
 from mixminion.directory.view import View
 from mixminion.interfaces import Clock, Random
 from mixminion.paths import entries
-from mixminion.paths.entries import KeptEntry
+from mixminion.paths.entries import EntryRole, KeptEntry
 from mixminion.paths.preferences import Lists, Preferences
+
+__all__ = ["EntryRole", "KeptEntries", "KeptEntry"]
 
 _COLUMNS = "identity, nickname, drawn, until, absent, silent, failed, failures, worked"
 
@@ -36,6 +38,11 @@ class KeptEntries:
         kept = await self.current(view)
         used, reserve = entries.in_use(kept, view, now=now, avoiding=avoiding)
         return Preferences(used, reserve, self.lists)
+
+    async def standing(self, view: View) -> list[tuple[KeptEntry, EntryRole]]:
+        """All of them, and what each is for at the moment."""
+        kept = await self.current(view)
+        return list(zip(kept, entries.roles(kept, view, self._clock.seconds()), strict=True))
 
     def current(self, view: View) -> Deferred[list[KeptEntry]]:
         """All of them, after a look at the directory."""

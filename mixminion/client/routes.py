@@ -18,8 +18,9 @@ async def route(
 ) -> str:
     """The path of a message in path language, without files; empty for the network's usual length.
 
-    *server* is the one that its address names, which is the last hop then; *path* is what was written for this message, None where nothing was; *default* is the
-    configuration's.  *look* gives the directory, which is not always needed.
+    *server* is the one that its address names, which is the last hop then; *path* is what was
+    written for this message, None where nothing was; *default* is the configuration's.  *look*
+    gives the directory, which is not always needed.
 
     :raises BadPath: what was written is no path.
     """

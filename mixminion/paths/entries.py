@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from mixminion.directory.consensus import Server
 from mixminion.directory.view import View
@@ -109,19 +110,40 @@ def present(entry: KeptEntry, view: View, now: float) -> bool:
     )
 
 
+class EntryRole(StrEnum):
+    """What an entry is for at the moment."""
+
+    USED = "used"
+    RESERVE = "reserve"
+    AWAY = "away"  #: the directory does not have it usable
+
+
+def roles(kept: Iterable[KeptEntry], view: View, now: float) -> list[EntryRole]:
+    """What each is for: the first two that are present are used."""
+    found = list[EntryRole]()
+    for entry in kept:
+        if not present(entry, view, now):
+            found.append(EntryRole.AWAY)
+        else:
+            found.append(
+                EntryRole.USED if found.count(EntryRole.USED) < USED else EntryRole.RESERVE
+            )
+    return found
+
+
 def in_use(
-    kept: Iterable[KeptEntry], view: View, *, now: float, avoiding: Iterable[bytes] = ()
+    kept: Sequence[KeptEntry], view: View, *, now: float, avoiding: Iterable[bytes] = ()
 ) -> tuple[tuple[Server, ...], tuple[Server, ...]]:
-    """Of *kept* the entries in use and those in reserve: the first two that are present are used,
-    but for one that did not answer in this hour, or is of those to be avoided, while the other
-    one does."""
-    there = [entry for entry in kept if present(entry, view, now)]
-    used = there[:USED]
+    """Of *kept* the entries in use and those in reserve; without one in use that did not answer
+    in this hour, or is of those to be avoided, while the other one does."""
+    there = list(zip(kept, roles(kept, view, now), strict=True))
+    used = [entry for entry, role in there if role is EntryRole.USED]
+    reserve = [entry for entry, role in there if role is EntryRole.RESERVE]
     shunned = {*avoiding, *(each.identity for each in used if each.failed == hour_of(now))}
     answering = [entry for entry in used if entry.identity not in shunned]
     servers = [
-        tuple(server for entry in each if (server := view.by_identity(entry.identity)))
-        for each in (answering or used, there[USED:])
+        tuple(server for entry in entries if (server := view.by_identity(entry.identity)))
+        for entries in (answering or used, reserve)
     ]
     return servers[0], servers[1]
 
