@@ -21,7 +21,9 @@ Everything that can go wrong is a :class:`MixminionError` with a ``code`` and ``
 from mixminion.client.client import Client, Config, Consensus, Server, View, load_config
 from mixminion.client.database import InlineExecutor
 from mixminion.client.errors import MessageTooLarge, NotHandedOver
+from mixminion.client.exporting import Restored
 from mixminion.client.identities import Identity, Unlocked
+from mixminion.client.inspecting import Inspected, ReplyBlock, State
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Visit
 from mixminion.client.outbox import Unbuilt, Waiting
 from mixminion.client.progress import (
@@ -41,7 +43,6 @@ from mixminion.client.progress import (
     Sent,
     Warned,
 )
-from mixminion.client.reply_blocks import ReplyBlock
 from mixminion.client.report import DirectoryReport, HeldConsensus, SignedTwice
 from mixminion.client.sender import Flushed
 from mixminion.errors import MixminionError, render
@@ -66,6 +67,7 @@ __all__ = [
     "Identity",
     "InFragments",
     "InlineExecutor",
+    "Inspected",
     "Kept",
     "LeftOut",
     "Mailbox",
@@ -75,9 +77,11 @@ __all__ = [
     "PathChosen",
     "Progress",
     "ReplyBlock",
+    "Restored",
     "Sent",
     "Server",
     "SignedTwice",
+    "State",
     "Unbuilt",
     "Unlocked",
     "View",

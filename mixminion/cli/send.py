@@ -93,6 +93,15 @@ NOTICE = (
     " a rule, some 750 kB). Each packet is 32 KiB, or a quarter of a second at 1 Mbit/s, on your"
     " line and at every server of its path; many at once are easier to notice.",
 )
+@click.option(
+    "--reply-blocks",
+    metavar="N",
+    type=click.IntRange(0, 20),
+    default=0,
+    help="Put N pairs of reply blocks below the text, so that it can be answered N times in this"
+    " key period and N times in the next.  One pair takes half a packet.",
+)
+@click.option("--identity", metavar="NAME", help="Who reads the answers.  [default: default]")
 @click.option("-v", "--verbose", is_flag=True, help="Show the servers of the path.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something goes wrong.")
 @json_option
@@ -112,6 +121,8 @@ def command(
     path: str | None,
     copies: int,
     large: bool,
+    reply_blocks: int,
+    identity: str | None,
     verbose: bool,
     quiet: bool,
     as_json: bool,
@@ -155,6 +166,8 @@ def command(
                 path=path,
                 again=again,
                 large=large,
+                reply_blocks=reply_blocks,
+                identity=identity,
                 progress=telling.tell,
             )
         return await client.send(
@@ -169,6 +182,8 @@ def command(
             path=path,
             copies=copies,
             large=large,
+            reply_blocks=reply_blocks,
+            identity=identity,
             progress=telling.tell,
         )
 

@@ -133,6 +133,8 @@ class Client:
         path: str | None = None,
         copies: int = 1,
         large: bool = False,
+        reply_blocks: int = 0,
+        identity: str | None = None,
         progress: Progress = silent,
     ) -> Sent:
         """Send one message; returns when the first server of its path has it on disk.
@@ -146,7 +148,8 @@ class Client:
         of them, shown and not shown in a mail's header.  *content* is plain text in UTF-8 or, with
         *whole*, a message of RFC 5322, whose own To and Cc are what is shown.  *name* and
         *reply_to* tell the recipients of the sender, by an exit whose policy allows it.  *path* is
-        in path language.
+        in path language.  So many pairs of *reply_blocks*, whose answers *identity* reads, are put
+        into the message; see :attr:`reply_blocks`.
 
         :raises NotHandedOver: it was not sent, but is kept; see :meth:`flush`.
         :raises MixminionError: nothing was sent or kept.
@@ -155,11 +158,14 @@ class Client:
         everybody = recipients.gather(shown_to, cc, bcc)
         to = everybody.address
         shown = compose.Shown(name, reply_to)
-        if whole:
-            composed = compose.from_message(to, content, shown=shown)
-        else:
-            composed = compose.from_text(
-                to, content, subject, shown=shown, to=everybody.to, cc=everybody.cc
+        composed = compose.compose_for(everybody, content, subject, shown=shown, whole=whole)
+        if reply_blocks:
+            made = await self.reply_blocks.create(
+                reply_blocks, identity=identity, progress=progress
+            )
+            blocks = blocks_text.encode(made)
+            composed = compose.compose_for(
+                everybody, content, subject, shown=shown, whole=whole, blocks=blocks
             )
         del content  # it may be large, and the caller may have let go of it
         path = self._default_path if path is None else path
@@ -187,19 +193,28 @@ class Client:
         path: str | None = None,
         again: bool = False,
         large: bool = False,
+        reply_blocks: int = 0,
+        identity: str | None = None,
         progress: Progress = silent,
     ) -> Sent:
         """Answer somebody whose reply *blocks* one has, without knowing whom; as :meth:`send`.
 
         *blocks* is the message that brought them, or they themselves.  Each is used once, unless
         *again*; what does not fit one takes several.  *content* is what the other reads: octets of
-        any kind, or a mail when there is a *subject* or it is *whole*.
+        any kind, or a mail when there is a *subject* or it is *whole*; *reply_blocks* and
+        *identity* are as for a message.
 
         :raises NoUsableBlock: none of the blocks can be used now.
         :raises TooFewBlocks: it takes more of them.
         """
         found = blocks_text.find(blocks) if isinstance(blocks, bytes) else list(blocks)
         composed = compose.reply(content, subject, whole=whole)
+        if reply_blocks:
+            made = await self.reply_blocks.create(
+                reply_blocks, identity=identity, progress=progress
+            )
+            armored = blocks_text.encode(made)
+            composed = compose.reply(content, subject, whole=whole, blocks=armored)
         path = self._default_path if path is None else path
         if path:
             language.parse(path)
