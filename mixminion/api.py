@@ -23,8 +23,10 @@ from mixminion.client.database import InlineExecutor
 from mixminion.client.errors import MessageTooLarge, NotHandedOver
 from mixminion.client.exporting import Restored
 from mixminion.client.identities import Identity, Unlocked
+from mixminion.client.inbox import MAX_SIZE
 from mixminion.client.inspecting import Inspected, ReplyBlock, State
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Visit
+from mixminion.client.opened import Kind, Opened
 from mixminion.client.outbox import Unbuilt, Waiting
 from mixminion.client.progress import (
     Asked,
@@ -43,12 +45,14 @@ from mixminion.client.progress import (
     Sent,
     Warned,
 )
+from mixminion.client.reply_parts import PartialReply
 from mixminion.client.report import DirectoryReport, HeldConsensus, SignedTwice
 from mixminion.client.sender import Flushed
 from mixminion.errors import MixminionError, render
 
 __all__ = [
     "FRAMES",
+    "MAX_SIZE",
     "Asked",
     "BlockPassedOver",
     "BlocksUsed",
@@ -69,11 +73,14 @@ __all__ = [
     "InlineExecutor",
     "Inspected",
     "Kept",
+    "Kind",
     "LeftOut",
     "Mailbox",
     "MessageTooLarge",
     "MixminionError",
     "NotHandedOver",
+    "Opened",
+    "PartialReply",
     "PathChosen",
     "Progress",
     "ReplyBlock",

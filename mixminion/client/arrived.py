@@ -1,9 +1,9 @@
 """What is in a file that came: sealed replies and messages, in whatever they were delivered.
 
 Exits deliver replies as armored text in a mail, or as a mail whose body is the sealed payload and
-whose header has the handle (doc/spec/exits.rst); messages armored, or as they are.  A file may be one
-mail, a folder of several in mbox form, such a text by itself, or a sealed payload whose name has
-its handle.  Nothing here opens anything.
+whose header has the handle (doc/spec/exits.rst); messages armored, or as they are.  A file may be
+one mail, a folder of several in mbox form, such a text by itself, or a sealed payload whose name
+has its handle.  Nothing here opens anything.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from mixminion.client.configuration import ClientSection, DirectorySection, Path
 from mixminion.client.database import Database, Executor, ThreadExecutor
 from mixminion.client.directory import Directory
 from mixminion.client.identities import Identities
+from mixminion.client.inbox import Inbox
 from mixminion.client.keeping import Keeping
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Mailboxes, Visit
 from mixminion.client.outbox import Outbox, Unbuilt, Waiting
@@ -114,6 +115,9 @@ class Client:
         )
         self._sender = Sender(
             self._directory, self._outbox, reactor, random, connect, executor, self._default_path
+        )
+        self.inbox = Inbox(
+            self._database, self.identities, self.reply_blocks, self._mailboxes, reactor
         )
         self._replying = Replying(
             self._directory, self._outbox, self._sender, reactor, random, executor

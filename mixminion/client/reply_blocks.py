@@ -173,7 +173,7 @@ class ReplyBlocks:
         now = self._clock.seconds()
         marked = [remembering.mark_used(connection, each, self._section, now) for each in surb_ids]
         remembering.purge(connection, self._section, now)
-        return first
+        return sum(marked)
 
     def delete(self, numbers: Iterable[int]) -> Deferred[list[int]]:
         """Forget some: their answers can be read by nobody any more.  Those that were there."""
