@@ -20,7 +20,12 @@ Everything that can go wrong is a :class:`MixminionError` with a ``code`` and ``
 
 from mixminion.client.client import Client, Config, Consensus, Server, View, load_config
 from mixminion.client.database import InlineExecutor
-from mixminion.client.errors import MessageTooLarge, NotHandedOver
+from mixminion.client.errors import (
+    AlreadyHandedOver,
+    MessageTooLarge,
+    NotHandedOver,
+    Withdrawn,
+)
 from mixminion.client.exporting import Restored
 from mixminion.client.identities import Identity, Unlocked
 from mixminion.client.inbox import MAX_SIZE
@@ -28,6 +33,7 @@ from mixminion.client.inspecting import Inspected, ReplyBlock, State
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Visit
 from mixminion.client.opened import Kind, Opened
 from mixminion.client.outbox import Unbuilt, Waiting
+from mixminion.client.outgoing import Outgoing
 from mixminion.client.progress import (
     Asked,
     BlockPassedOver,
@@ -48,14 +54,17 @@ from mixminion.client.progress import (
 from mixminion.client.reply_parts import PartialReply
 from mixminion.client.report import DirectoryReport, HeldConsensus, SignedTwice
 from mixminion.client.sender import Flushed
+from mixminion.client.withdrawing import Cancelled
 from mixminion.errors import MixminionError, render
 
 __all__ = [
     "FRAMES",
     "MAX_SIZE",
+    "AlreadyHandedOver",
     "Asked",
     "BlockPassedOver",
     "BlocksUsed",
+    "Cancelled",
     "Client",
     "Compared",
     "Config",
@@ -80,6 +89,7 @@ __all__ = [
     "MixminionError",
     "NotHandedOver",
     "Opened",
+    "Outgoing",
     "PartialReply",
     "PathChosen",
     "Progress",
@@ -95,6 +105,7 @@ __all__ = [
     "Visit",
     "Waiting",
     "Warned",
+    "Withdrawn",
     "load_config",
     "render",
 ]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
+from typing_extensions import override
 
 from mixminion.client import blocks_text, comparison, compose, configuration, recipients, report
 from mixminion.client.comparison import Comparison
@@ -20,14 +23,16 @@ from mixminion.client.inbox import Inbox
 from mixminion.client.keeping import Keeping
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Mailboxes, Visit
 from mixminion.client.outbox import Outbox, Unbuilt, Waiting
+from mixminion.client.outgoing import Outgoing
 from mixminion.client.packets import Letter
-from mixminion.client.progress import LeftOut, Progress, Sent, silent
+from mixminion.client.progress import Event, LeftOut, Progress, Sent, silent
 from mixminion.client.remembering import ReplyBlocksSection
 from mixminion.client.reply_blocks import ReplyBlocks
 from mixminion.client.replying import Answer, Replying
 from mixminion.client.report import DirectoryReport
 from mixminion.client.schedule import Schedule
 from mixminion.client.sender import Flushed, Sender
+from mixminion.client.withdrawing import Cancelled
 from mixminion.config import Config
 from mixminion.crypto.rng import SystemRandom
 from mixminion.directory.consensus import Consensus, Server
@@ -42,6 +47,8 @@ from mixminion.util.hostport import HostPort
 
 __all__ = ["Client", "Config", "Consensus", "Server", "View", "load_config"]
 
+P = ParamSpec("P")
+
 
 def load_config(filename: str | None = None) -> Config:
     """The configuration in *filename*, in ``$MIXMINION_CONFIG``, or the user's own.
@@ -52,8 +59,11 @@ def load_config(filename: str | None = None) -> Config:
     return configuration.load(configuration.find(filename, os.environ, Path.home()))
 
 
-class Client:
+class Client(Service):
     """Sends anonymous messages.  Several clients may use one state folder at a time.
+
+    It is a Twisted service: given a parent it keeps itself up to date and is closed with it.  It
+    works without that as well, until :meth:`close`; once closed it is over.
 
     *reactor* gives time, threads and connections.  *random*, *executor* (where state is read
     and written) and *dial* (an endpoint for a host and port) stand in for parts of it.
@@ -327,6 +337,45 @@ class Client:
         """All listed servers, by nickname."""
         listed = (await self.view()).servers
         return tuple(sorted(listed, key=lambda server: server.nickname.lower()))
+
+    def begin(
+        self, send: Callable[P, Coroutine[Any, Any, Sent]], *args: P.args, **kwargs: P.kwargs
+    ) -> Outgoing:
+        """Begin what *send* does, :meth:`send` of this client or what else takes ``progress``, and
+        watch it: ``client.begin(client.send, "alice@example.org", b"Hello")``."""
+        named: dict[str, Any] = dict(kwargs)
+        also: Progress = named.get("progress", silent)
+        any_send: Callable[..., Coroutine[Any, Any, Sent]] = send
+
+        def work(tell: Progress) -> Coroutine[Any, Any, Sent]:
+            def both(event: Event) -> None:
+                tell(event)
+                also(event)
+
+            return any_send(*args, **named | {"progress": both})
+
+        return Outgoing(work, self.cancel)
+
+    async def cancel(self, id: int) -> Cancelled:
+        """Call a message back, by its number in the outbox: nothing leaves of it any more.  What
+        was given to a server, or may have been, stays as it is; of a message in several packets
+        that may be some.
+
+        :raises AlreadyHandedOver: that is all of it.
+        """
+        return await self._sender.cancel(id)
+
+    @override
+    def startService(self) -> None:
+        """From now on do what a running client does; see :meth:`keep_updated`."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self.keep_updated()
+
+    @override
+    def stopService(self) -> Deferred[None]:
+        """See :meth:`close`."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self.close())
 
     async def close(self) -> None:
         """End links and close the state.  What was not handed over stays kept."""

@@ -13,7 +13,12 @@ from twisted.internet.defer import Deferred
 from mixminion.client import packets, splitting
 from mixminion.client.database import Executor
 from mixminion.client.entries import Entry
-from mixminion.client.errors import MessageTooLarge, NotHandedOver, PartlyHandedOver
+from mixminion.client.errors import (
+    MessageTooLarge,
+    NotHandedOver,
+    PartlyHandedOver,
+    Withdrawn,
+)
 from mixminion.client.outbox import Large, Outbox
 from mixminion.client.packets import Letter
 from mixminion.client.progress import HandedOver, Kept, PathChosen, Progress, Sent
@@ -48,6 +53,11 @@ class InFragments:
         self._random = random
         self._entry = entry
         self._executor = executor
+        self._withdrawn: set[int] = set()
+
+    def withdrawn(self, id: int) -> None:
+        """A message was called back; the outbox has let it go."""
+        self._withdrawn.add(id)
 
     async def send(
         self, view: View, letter: Letter, copies: int, large: bool, progress: Progress
@@ -70,6 +80,8 @@ class InFragments:
             handed += len(made)
             failures += failed.values()
             progress(HandedOver(handed, split.packets))
+        if id in self._withdrawn:
+            raise Withdrawn
         if failures:
             raise PartlyHandedOver(
                 kept=len(failures), packets=split.packets, **failures[0].fields
@@ -111,7 +123,7 @@ class InFragments:
             try:
                 await attempt
                 handed.append(id)
-            except NotHandedOver as error:
+            except (NotHandedOver, Withdrawn) as error:
                 failed[id] = error
         return handed, failed
 

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 
+from mixminion.client import withdrawing
 from mixminion.client.database import Database
+from mixminion.client.withdrawing import Withdrawal
 from mixminion.payload.fragments import Coding, Whole
 
 REMEMBERED = 30 * 86_400
@@ -255,6 +257,10 @@ class Outbox:
             return deleted
 
         return self._database.run(query)
+
+    def withdraw(self, id: int) -> Deferred[Withdrawal]:
+        """See :func:`mixminion.client.withdrawing.withdraw`."""
+        return withdrawing.withdraw(self._database, id)
 
     def waiting(self) -> Deferred[list[Waiting]]:
         """Everything that is kept, oldest first."""

@@ -19,6 +19,7 @@ from mixminion.client.large import InFragments
 from mixminion.client.outbox import Outbox, Recipe, Waiting
 from mixminion.client.packets import Built, Letter
 from mixminion.client.progress import Kept, PathChosen, Progress, Sent, Warned, silent
+from mixminion.client.withdrawing import Cancelled
 from mixminion.directory.consensus import Server
 from mixminion.directory.view import View
 from mixminion.errors import MixminionError
@@ -156,6 +157,17 @@ class Sender:
         :raises NotHandedOver: after the last attempt (as failure).
         """
         return self._entry(view, server).hand_over(id)
+
+    async def cancel(self, id: int) -> Cancelled:
+        """Delete what has not left of a packet or a message in fragments.
+
+        :raises AlreadyHandedOver: nothing of it is here that has not.
+        """
+        withdrawal = await self._outbox.withdraw(id)
+        self._in_fragments.withdrawn(id)
+        for entry in list(self._entries.values()):
+            entry.withdrawn(withdrawal.ids)
+        return withdrawal.cancelled
 
     async def close(self) -> None:
         """End all links."""
