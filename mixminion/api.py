@@ -22,11 +22,15 @@ from mixminion.client.client import Client, Config, Consensus, Server, View, loa
 from mixminion.client.database import InlineExecutor
 from mixminion.client.errors import MessageTooLarge, NotHandedOver
 from mixminion.client.identities import Identity, Unlocked
+from mixminion.client.key_sources import KeySource
+from mixminion.client.keys import Key, OfferedKey
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Visit
 from mixminion.client.outbox import Unbuilt, Waiting
 from mixminion.client.progress import (
     Asked,
+    AskingForKey,
     Compared,
+    Encrypted,
     Event,
     Fetching,
     Finding,
@@ -47,11 +51,13 @@ from mixminion.errors import MixminionError, render
 __all__ = [
     "FRAMES",
     "Asked",
+    "AskingForKey",
     "Client",
     "Compared",
     "Config",
     "Consensus",
     "DirectoryReport",
+    "Encrypted",
     "Event",
     "Fetched",
     "Fetching",
@@ -63,11 +69,14 @@ __all__ = [
     "InFragments",
     "InlineExecutor",
     "Kept",
+    "Key",
+    "KeySource",
     "LeftOut",
     "Mailbox",
     "MessageTooLarge",
     "MixminionError",
     "NotHandedOver",
+    "OfferedKey",
     "PathChosen",
     "Progress",
     "ReplyBlock",

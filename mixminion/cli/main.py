@@ -29,6 +29,7 @@ COMMANDS = {
     "send": "Send a message anonymously.",
     "queue": "Show, send or delete messages that were not sent yet.",
     "mailbox": "Get messages without an address: make a mailbox, and fetch from it.",
+    "key": "Encrypt: keys of others, and your own.",
     "list-servers": "List the servers of the network.",
     "update": "Fetch the newest directory.",
     "directory": "Look at the directory: who signed it, and what changed.",

@@ -11,9 +11,11 @@ import click
 
 from mixminion import api
 from mixminion.cli.client import config_option, run, say
+from mixminion.cli.keys import encrypted, read_key_file
 from mixminion.cli.output import json_option, print_result
 from mixminion.client.configuration import ClientSection
 from mixminion.client.errors import BadInput
+from mixminion.client.key_sources import read as key_in
 from mixminion.util import times
 
 NOTICE = (
@@ -82,6 +84,15 @@ NOTICE = (
     " a rule, some 750 kB). Each packet is 32 KiB, or a quarter of a second at 1 Mbit/s, on your"
     " line and at every server of its path; many at once are easier to notice.",
 )
+@click.option(
+    "--encrypt",
+    is_flag=True,
+    help="Encrypt it to the recipient's key, of those in `mixminion key list`.  Its subject is"
+    " inside, and its length shows only how many packets it takes.",
+)
+@click.option(
+    "--encrypt-to", metavar="FILE", help="The same, to the key in this file, whosever it is."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show the servers of the path.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something goes wrong.")
 @json_option
@@ -99,6 +110,8 @@ def command(
     path: str | None,
     copies: int,
     large: bool,
+    encrypt: bool,
+    encrypt_to: str | None,
     verbose: bool,
     quiet: bool,
     as_json: bool,
@@ -113,6 +126,7 @@ def command(
     """
     if whole and subject is not None:
         raise click.UsageError("With --message the subject stands in the message itself.")
+    public = None if encrypt_to is None else key_in(read_key_file(encrypt_to), encrypt_to)[0]
     content = [_read(source)]  # taken out below: nothing holds what may be large
     telling = _Telling(say if not quiet else lambda line: None, verbose)
     if config[ClientSection].one_shot_notice:
@@ -131,6 +145,8 @@ def command(
             path=path,
             copies=copies,
             large=large,
+            encrypt=encrypt,
+            encrypt_to=public,
             progress=telling.tell,
         )
 
@@ -162,6 +178,9 @@ class _Telling:
                 self.say(f"left out of the header: {', '.join(names)}")
             case api.Fetching():
                 self.say("fetching the directory")
+            case api.Encrypted():
+                for line in encrypted(event):
+                    self.say(line)
             case api.Warned(warning):
                 self.say(f"warning: {warning}")
             case api.PathChosen(path, warnings):

@@ -10,13 +10,15 @@ from typing import Any
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from mixminion.client import comparison, compose, configuration, recipients, report
+from mixminion.client import comparison, compose, configuration, recipients, report, sealing
 from mixminion.client.comparison import Comparison
 from mixminion.client.configuration import ClientSection, DirectorySection, PathsSection
 from mixminion.client.database import Database, Executor, ThreadExecutor
 from mixminion.client.directory import Directory
 from mixminion.client.identities import Identities
 from mixminion.client.keeping import Keeping
+from mixminion.client.key_sources import Asking, KeysSection
+from mixminion.client.keys import Keys
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Mailboxes, Visit
 from mixminion.client.outbox import Outbox, Unbuilt, Waiting
 from mixminion.client.packets import Letter
@@ -99,6 +101,9 @@ class Client:
             clock=reactor,
             random=random,
         )
+        self._executor = executor
+        asking = Asking(reactor, connect, proxies, executor)
+        self.keys = Keys(self._database, reactor, config[KeysSection].sources, asking)
         self._keeping = Keeping(self._directory, self._schedule, reactor, random)
         self._mailboxes = Mailboxes(self._database, reactor, random, connect)
         self.identities = Identities(self._database, executor, random)
@@ -129,6 +134,8 @@ class Client:
         path: str | None = None,
         copies: int = 1,
         large: bool = False,
+        encrypt: bool = False,
+        encrypt_to: bytes | None = None,
         progress: Progress = silent,
     ) -> Sent:
         """Send one message; returns when the first server of its path has it on disk.
@@ -144,6 +151,10 @@ class Client:
         *reply_to* tell the recipients of the sender, by an exit whose policy allows it.  *path* is
         in path language.
 
+        With *encrypt* the message is encrypted to the key that :attr:`keys` has for its one
+        recipient, with *encrypt_to* to that public key of 1,216 octets; subject, *name* and
+        *reply_to* of a mail are then inside.
+
         :raises NotHandedOver: it was not sent, but is kept; see :meth:`flush`.
         :raises MixminionError: nothing was sent or kept.
         """
@@ -151,6 +162,10 @@ class Client:
         everybody = recipients.gather(shown_to, cc, bcc)
         to = everybody.address
         shown = compose.Shown(name, reply_to)
+        key = None
+        if encrypt or encrypt_to is not None:
+            written = [*shown_to, *cc, *bcc]
+            key = await sealing.key_for(self.keys, to, written[0], encrypt_to, progress)
         if whole:
             composed = compose.from_message(to, content, shown=shown)
         else:
@@ -164,6 +179,9 @@ class Client:
         if to.server is not None:
             view = await self.view(progress=progress)
             path = language.ending_at(path, to.server, view.parameters.hops)
+        if key is not None:
+            view = await self.view(progress=progress)
+            composed = await self._executor.run(sealing.seal, view, to, composed, key)
         if composed.left_out:
             progress(LeftOut(composed.left_out))
         return await self._sender.send(

@@ -190,7 +190,7 @@ class ReplyBlocks:
             remembering.mark_used(connection, each, self._section, now) for each in surb_ids
         )
         remembering.purge(connection, self._section, now)
-        return sum(marked)
+        return first
 
     def delete(self, numbers: Iterable[int]) -> Deferred[list[int]]:
         """Forget some: their answers can be read by nobody any more.  Those that were there."""
