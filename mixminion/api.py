@@ -20,15 +20,25 @@ Everything that can go wrong is a :class:`MixminionError` with a ``code`` and ``
 
 from mixminion.client.client import Client, Config, Consensus, Server, View, load_config
 from mixminion.client.database import InlineExecutor
-from mixminion.client.errors import MessageTooLarge, NotHandedOver
+from mixminion.client.errors import (
+    AlreadyHandedOver,
+    MessageTooLarge,
+    NotHandedOver,
+    Withdrawn,
+)
+from mixminion.client.exporting import Restored
 from mixminion.client.identities import Identity, Unlocked
+from mixminion.client.inspecting import Inspected, ReplyBlock, State
 from mixminion.client.key_sources import KeySource
 from mixminion.client.keys import Key, OfferedKey
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Visit
 from mixminion.client.outbox import Unbuilt, Waiting
+from mixminion.client.outgoing import Outgoing
 from mixminion.client.progress import (
     Asked,
     AskingForKey,
+    BlockPassedOver,
+    BlocksUsed,
     Compared,
     Encrypted,
     Event,
@@ -43,15 +53,19 @@ from mixminion.client.progress import (
     Sent,
     Warned,
 )
-from mixminion.client.reply_blocks import ReplyBlock
 from mixminion.client.report import DirectoryReport, HeldConsensus, SignedTwice
 from mixminion.client.sender import Flushed
+from mixminion.client.withdrawing import Cancelled
 from mixminion.errors import MixminionError, render
 
 __all__ = [
     "FRAMES",
+    "AlreadyHandedOver",
     "Asked",
     "AskingForKey",
+    "BlockPassedOver",
+    "BlocksUsed",
+    "Cancelled",
     "Client",
     "Compared",
     "Config",
@@ -68,6 +82,7 @@ __all__ = [
     "Identity",
     "InFragments",
     "InlineExecutor",
+    "Inspected",
     "Kept",
     "Key",
     "KeySource",
@@ -77,18 +92,22 @@ __all__ = [
     "MixminionError",
     "NotHandedOver",
     "OfferedKey",
+    "Outgoing",
     "PathChosen",
     "Progress",
     "ReplyBlock",
+    "Restored",
     "Sent",
     "Server",
     "SignedTwice",
+    "State",
     "Unbuilt",
     "Unlocked",
     "View",
     "Visit",
     "Waiting",
     "Warned",
+    "Withdrawn",
     "load_config",
     "render",
 ]

@@ -180,6 +180,25 @@ class PartlyHandedOver(NotHandedOver):
     )
 
 
+class Withdrawn(UserError):
+    """The message was called back while it was being sent."""
+
+    code = "called-back"
+    sentence = "The message was called back: what had not left yet is deleted."
+    exit_code = EX_UNAVAILABLE
+
+
+class AlreadyHandedOver(UserError):
+    """A message cannot be called back."""
+
+    code = "handed-over"
+    sentence = (
+        "Message {id} cannot be called back: it was given to a server, or may have been, or is not"
+        " in the outbox."
+    )
+    exit_code = EX_UNAVAILABLE
+
+
 # -- mailboxes ---------------------------------------------------------------------------
 
 

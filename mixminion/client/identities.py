@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 
 from twisted.internet.defer import Deferred
 
-from mixminion.client import addresses
+from mixminion.client import addresses, exporting
 from mixminion.client.database import Database, Executor
+from mixminion.client.exporting import Restored
 from mixminion.client.identity_errors import (
     BadIdentityName,
     IdentityDamaged,
     IdentityExists,
     NoSuchIdentity,
+    NotAnExport,
     PassphraseNeeded,
+    WrongExportPassphrase,
     WrongIdentityPassphrase,
 )
 from mixminion.crypto import hpke, kem
 from mixminion.crypto.aead import Forged
+from mixminion.crypto.kdf import sha256
 from mixminion.crypto.passphrase import DoesNotOpen, Passphrase, UnknownForm, is_sealed
 from mixminion.interfaces import Random
 
@@ -47,6 +52,12 @@ class Identity:
     public: bytes = field(repr=False)
     protected: bool
     address: str | None
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the public key, as people compare it."""
+        digits = sha256(b"mixminion2 public key" + self.public).hex()
+        return " ".join(digits[at : at + 4] for at in range(0, len(digits), 4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +184,7 @@ class Identities:
         unlocked = await self.unlock(identity, old)
         secret = await self._sealed(unlocked.seed, identity.public, new)
         await self._update(identity, "secret", secret)
-        return Identity(
-            identity.id, identity.name, identity.public, new is not None, identity.address
-        )
+        return replace(identity, protected=new is not None)
 
     async def set_address(self, name: str | None, address: str | None) -> Identity:
         """Where answers go unless something else is said; None: a mailbox that is found.
@@ -186,7 +195,7 @@ class Identities:
             addresses.parse(address)
         identity = await self.get(name)
         await self._update(identity, "address", address)
-        return Identity(identity.id, identity.name, identity.public, identity.protected, address)
+        return replace(identity, address=address)
 
     async def delete(self, name: str) -> None:
         """Forget one with its reply blocks: their answers can be read by nobody any more.
@@ -200,6 +209,34 @@ class Identities:
             connection.execute("DELETE FROM identities WHERE id = ?", (identity.id,))
 
         await self._database.run(query)
+
+    async def export(self, passphrase: bytes, names: Collection[str] = ()) -> bytes:
+        """Everything that reading their answers on another machine takes, of those *names* or of
+        all: keys, reply blocks and mailboxes, sealed by *passphrase*.
+
+        :raises NoSuchIdentity: one is not there.
+        """
+        chosen = [await self.get(name) for name in names] if names else await self.all()
+        ids = {each.id for each in chosen}
+        octets = await self._database.run(lambda connection: exporting.collect(connection, ids))
+        sealing = Passphrase(passphrase, self._random)
+        return await self._executor.run(sealing.seal, octets, exporting.PURPOSE)
+
+    async def restore(self, octets: bytes, passphrase: bytes, *, name: str = "it") -> Restored:
+        """Take over an export, *name* in sentences; what is here stays as it is.
+
+        :raises NotAnExport: it is none.
+        :raises WrongExportPassphrase: it was sealed by another.
+        """
+        opening = Passphrase(passphrase, self._random)
+        try:
+            opened = await self._executor.run(opening.open, octets, exporting.PURPOSE)
+        except DoesNotOpen:
+            raise WrongExportPassphrase(path=name) from None
+        except UnknownForm:
+            raise NotAnExport(path=name, why="it does not begin as one") from None
+        export = exporting.read(opened, name)
+        return await self._database.run(lambda connection: exporting.restore(connection, export))
 
     # -- inside --------------------------------------------------------------------------------
 

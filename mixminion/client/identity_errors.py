@@ -23,6 +23,17 @@ class IdentityExists(UserError):
     exit_code = EX_CANTCREAT
 
 
+class IdentityInUse(UserError):
+    """An identity to whose reply blocks answers may still come."""
+
+    code = "identity-in-use"
+    sentence = (
+        "Answers may still come to {blocks} reply blocks of the identity {name!r}, and nobody could"
+        " read them any more: export it first, or say --yes."
+    )
+    exit_code = EX_CANTCREAT
+
+
 class BadIdentityName(UserError):
     """A name that no identity can have."""
 
@@ -77,6 +88,17 @@ class NotAnExport(UserError):
     exit_code = EX_DATAERR
 
 
+class WrongExportPassphrase(UserError):
+    """The passphrase does not open an export."""
+
+    code = "wrong-export-passphrase"
+    sentence = (
+        "The passphrase does not open {path}, or the file is damaged: give the passphrase that it"
+        " was exported with, which need not be the identity's own."
+    )
+    exit_code = EX_NOPERM
+
+
 class ExportWithoutPassphrase(UserError):
     """An export would lie open, or is to be read without its passphrase."""
 
@@ -96,6 +118,17 @@ class NoReplyBlock(UserError):
         " BLOCK----- to its END line, or a file of the binary form."
     )
     exit_code = EX_DATAERR
+
+
+class SignedMail(UserError):
+    """Reply blocks in a mail in which nothing can be put."""
+
+    code = "signed-mail"
+    sentence = (
+        "The mail is signed or encrypted as a whole, so that reply blocks cannot be put into it:"
+        " put some that `mixminion reply-block create` makes into it before it is signed, and leave"
+        " --reply-blocks away."
+    )
 
 
 class NoAnswerAddress(UserError):

@@ -13,54 +13,27 @@ from dataclasses import dataclass, field
 
 from twisted.internet.defer import Deferred
 
-from mixminion.client import answer_addresses, remembering
+from mixminion.client import answer_addresses, blocks_text, inspecting, issuing, remembering
 from mixminion.client.answer_addresses import AnswerAddress
 from mixminion.client.database import Database
 from mixminion.client.identities import Identities, Identity, Unlocked
-from mixminion.client.identity_errors import LifetimeTooLong
+from mixminion.client.inspecting import Inspected, ReplyBlock
 from mixminion.client.mailbox import Mailboxes
 from mixminion.client.progress import Progress, silent
 from mixminion.client.remembering import ReplyBlocksSection
 from mixminion.crypto import hpke
 from mixminion.crypto.kdf import sha256
 from mixminion.directory.consensus import KeyPeriod
-from mixminion.directory.errors import NoKeyPeriod
 from mixminion.directory.view import View
 from mixminion.interfaces import Clock, Random
-from mixminion.mixing.delays import truncated_exponential
-from mixminion.paths import language
-from mixminion.paths.select import ExitRequirement, choose
-from mixminion.sphinx import geometry as geometries
 from mixminion.sphinx import suites, surb
 from mixminion.sphinx.geometry import Geometry
-from mixminion.sphinx.header import Hop
 from mixminion.sphinx.surb import KEY, SurbKey
-from mixminion.util import times
 
 INFO = b"mixminion2 surb key "
 """What is sealed to an identity; the SURB id follows."""
 
 PAIR = 2
-DAY = 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyBlock:
-    """A block that was handed out, of the identity with that id and name.  Dates are Unix
-    seconds, ``made`` and ``used`` hours of them; ``used`` is when its answer was read, None before.
-    """
-
-    number: int
-    surb_id: bytes = field(repr=False)
-    identity: int
-    name: str
-    geometry: Geometry = field(repr=False)
-    period: int
-    not_before: int
-    not_after: int
-    address: str = field(repr=False)
-    made: int
-    used: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +106,9 @@ class ReplyBlocks:
         where = await answer_addresses.find(
             view, self._identities, self._mailboxes, identity, address
         )
-        chosen = _periods(view, now, lifetime, periods)
+        chosen = issuing.periods(view, now, lifetime, periods)
         built = [
-            _build(view, period, where, now, self._random)
+            (period, *issuing.build(view, period, where, now, self._random))
             for period in chosen
             for _ in range(count)
         ]
@@ -165,6 +138,18 @@ class ReplyBlocks:
         found = await self._select(" WHERE digest = ?", (sha256(block),))
         return found[0] if found else None
 
+    async def inspect(self, octets: bytes, view: View | None = None) -> list[Inspected]:
+        """What can be said of the blocks in a file, ours or other people's; with a *view* whether
+        they can be answered now.
+
+        :raises BadArmor: a text in it is damaged.
+        """
+        now = self._clock.seconds()
+        return [
+            inspecting.inspect(block, view, now, await self.recognise(block))
+            for block in blocks_text.find(octets)
+        ]
+
     async def key(self, surb_id: bytes, unlocked: Unlocked) -> SurbKey | None:
         """What opens the answer to one; None when there is none, or it is another identity's."""
 
@@ -186,11 +171,9 @@ class ReplyBlocks:
     def mark(self, connection: sqlite3.Connection, surb_ids: Iterable[bytes]) -> int:
         """The same for several, within the caller's transaction; for how many it was the first."""
         now = self._clock.seconds()
-        first = sum(
-            remembering.mark_used(connection, each, self._section, now) for each in surb_ids
-        )
+        marked = [remembering.mark_used(connection, each, self._section, now) for each in surb_ids]
         remembering.purge(connection, self._section, now)
-        return first
+        return sum(marked)
 
     def delete(self, numbers: Iterable[int]) -> Deferred[list[int]]:
         """Forget some: their answers can be read by nobody any more.  Those that were there."""
@@ -268,49 +251,3 @@ def _row(
 def _key(surb_id: bytes, octets: bytes) -> SurbKey:
     parts = [octets[at : at + KEY] for at in range(0, len(octets), KEY)]
     return SurbKey(surb_id, tuple(parts[:-1]), parts[-1])
-
-
-def _periods(view: View, now: float, lifetime: float, least: int) -> list[KeyPeriod]:
-    """The key periods of blocks that belong together."""
-
-    def ends(period: KeyPeriod) -> float:
-        """When a block of it can be answered at last."""
-        hops = view.geometry_of(period.number).hops
-        return period.ends - (hops + 1) * view.parameters.delay_cap
-
-    usable = [period for period in view.consensus.key_periods if ends(period) > now]
-    if not usable:
-        raise NoKeyPeriod(time=times.to_text(now))
-    for n, period in enumerate(usable, start=1):
-        if n >= least and ends(period) >= now + lifetime:
-            return usable[:n]
-    if lifetime and ends(usable[-1]) < now + lifetime:
-        most = int(10 * (ends(usable[-1]) - now) / DAY) / 10
-        raise LifetimeTooLong(wanted=f"{lifetime / DAY:.3g}", most=f"{most:.3g}")
-    return usable
-
-
-def _build(
-    view: View, period: KeyPeriod, where: AnswerAddress, now: float, random: Random
-) -> tuple[KeyPeriod, surb.Surb, SurbKey]:
-    """One block over a path of its own, of the network's length."""
-    geometry = geometries.of(view.geometry_of(period.number))
-    parameters = view.parameters
-    spec = None
-    if where.server is not None:
-        spec = language.parse(language.ending_at("", where.server, parameters.hops))
-    exit = ExitRequirement(where.exit, geometry.payload, recipients=1)
-    moment = max(now, period.begins)  # its keys are chosen for
-    choice = choose(view, spec, exit, now=moment, random=random)
-    mean, cap = parameters.mean_delay_ms, parameters.delay_cap_ms
-    hops = [
-        Hop(
-            server.node_id,
-            view.packet_key(server.identity, choice.period),
-            truncated_exponential(random, mean, cap),
-        )
-        for server in choice.path
-    ]
-    dates = int(period.begins), int(period.ends)
-    block, key = surb.make(geometry, hops, where.exit, where.recipient, *dates, random)
-    return period, block, key
