@@ -50,7 +50,7 @@ TEMPLATE = """\
 [Keys]
 # Who is asked for other people's keys: NAME=FOLDER, or NAME=https://keys.example.org/{hash}.key.
 # Whoever runs such a server learns whom you write to.
-#sources =
+#sources = friends=keys
 """
 
 

@@ -11,7 +11,6 @@ from twisted.internet.endpoints import HostnameEndpoint
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
-from mixminion.client import pages
 from mixminion.client.configuration import SECTIONS
 from mixminion.client.database import Database, InlineExecutor
 from mixminion.client.key_errors import KeyChanged, KeyNotFound, SourceFailed, SourcesDiffer
@@ -19,6 +18,7 @@ from mixminion.client.key_sources import Asking, KeySource, KeysSection, name_of
 from mixminion.client.keys import Keys, fingerprint, text_of
 from mixminion.config import ConfigErrors, parse
 from mixminion.crypto import kem
+from mixminion.dirhttp import requester
 from mixminion.dirhttp.proxies import NO_PROXIES, Proxies, Proxy
 from mixminion.errors import render
 from mixminion.payload import public_key
@@ -229,7 +229,7 @@ class WebTests(SourcesCase):
     async def test_slow(self):
         """A server that does not answer is given up."""
         self.patch(Shelf, "render_GET", lambda shelf, request: NOT_DONE_YET)
-        self.patch(pages.requester.get, "__kwdefaults__", {"timeout": 0.2})
+        self.patch(requester.get, "__kwdefaults__", {"timeout": 0.2})
         await self.failed(self.web, "")
 
 

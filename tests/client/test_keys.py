@@ -62,7 +62,10 @@ class Lookup:
 
 
 class KeysCase(SyncTestCase):
-    sources = (KeySource("work", Path("/keys")), KeySource("web", "https://k.example/{hash}"))
+    sources: tuple[KeySource, ...] = (
+        KeySource("work", Path("/keys")),
+        KeySource("web", "https://k.example/{hash}"),
+    )
 
     def setUp(self) -> None:
         self.clock = HeapClock(START)

@@ -55,7 +55,8 @@ class SealingCase(VirtualCase):
         for mix in self.network.mixes:
             mix.intake.packets.clear()
         assert not isinstance(found, Fragment)
-        return found
+        exit, recipients, content = found
+        return exit, recipients, content
 
     def refused(self, error: type[Exception], address: Any, **options: Any) -> Any:
         caught = self.assertRaises(error, self.send, address, b"x", **options)
