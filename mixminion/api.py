@@ -30,15 +30,19 @@ from mixminion.client.exporting import Restored
 from mixminion.client.identities import Identity, Unlocked
 from mixminion.client.inbox import MAX_SIZE
 from mixminion.client.inspecting import Inspected, ReplyBlock, State
+from mixminion.client.key_sources import KeySource
+from mixminion.client.keys import Key, OfferedKey
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Visit
 from mixminion.client.opened import Kind, Opened
 from mixminion.client.outbox import Unbuilt, Waiting
 from mixminion.client.outgoing import Outgoing
 from mixminion.client.progress import (
     Asked,
+    AskingForKey,
     BlockPassedOver,
     BlocksUsed,
     Compared,
+    Encrypted,
     Event,
     Fetching,
     Finding,
@@ -62,6 +66,7 @@ __all__ = [
     "MAX_SIZE",
     "AlreadyHandedOver",
     "Asked",
+    "AskingForKey",
     "BlockPassedOver",
     "BlocksUsed",
     "Cancelled",
@@ -70,6 +75,7 @@ __all__ = [
     "Config",
     "Consensus",
     "DirectoryReport",
+    "Encrypted",
     "Event",
     "Fetched",
     "Fetching",
@@ -82,12 +88,15 @@ __all__ = [
     "InlineExecutor",
     "Inspected",
     "Kept",
+    "Key",
+    "KeySource",
     "Kind",
     "LeftOut",
     "Mailbox",
     "MessageTooLarge",
     "MixminionError",
     "NotHandedOver",
+    "OfferedKey",
     "Opened",
     "Outgoing",
     "PartialReply",

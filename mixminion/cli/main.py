@@ -31,6 +31,7 @@ COMMANDS = {
     "identity": "Names of your own, each with a key pair.",
     "reply-block": "Let people answer you: make, show and delete reply blocks.",
     "mailbox": "Get messages without an address: make a mailbox, and fetch from it.",
+    "key": "Encrypt: keys of others, and your own.",
     "list-servers": "List the servers of the network.",
     "update": "Fetch the newest directory.",
     "directory": "Look at the directory: who signed it, and what changed.",

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import mktime_tz, parsedate_tz
 
+from mixminion.client import texts
 from mixminion.client.reply_errors import Undecodable
-from mixminion.mail import compose, fields, handle, mime, transfer
-from mixminion.mail.errors import BadField, NotAMessage
-from mixminion.mail.fields import Field, Raw
+from mixminion.mail import compose, fields, handle, transfer
+from mixminion.mail.errors import NotAMessage
+from mixminion.mail.fields import Raw
 from mixminion.sphinx.slots import SURB_ID
 from mixminion.util import armor
 from mixminion.util.armor import BadArmor
@@ -31,7 +32,6 @@ _SEPARATOR = re.compile(rb"(?:\A|(?<=\n\n)|(?<=\r\n\r\n))From [^\r\n]+\r?\n")
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _HANDLE = re.compile(rf"[0-9a-f]{{{2 * SURB_ID}}}")
 _FILE_NAME = re.compile(rf"(?:[0-9]+-)?([0-9a-f]{{{2 * SURB_ID}}})\.reply")
-_MIME = frozenset({"content-type", "content-transfer-encoding"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def _mail(octets: bytes) -> Iterator[Item]:
     if named:
         yield _attached(named, header, body, date)
         return
-    found = [item for text in texts(header, body) for item in _armored(text, date)]
+    found = [item for text in texts.parts(octets) for item in _armored(text, date)]
     yield from found or [Plain(octets, date)]
 
 
@@ -123,26 +123,6 @@ def _attached(named: Sequence[str], header: Sequence[Raw], body: bytes, date: in
     if payload is None:
         return Damaged(Undecodable(why="the encoding of its body cannot be read"), date)
     return Sealed(bytes.fromhex(named[0]), payload, date)
-
-
-def texts(header: Sequence[Raw], body: bytes) -> Iterator[bytes]:
-    """The contents of a mail's parts, without their transfer encodings."""
-    about = []
-    for raw in header:
-        if raw.name.lower() in _MIME:
-            try:
-                about.append(raw.field())
-            except BadField:
-                continue
-    yield from _leaves(about, body)
-
-
-def _leaves(about: Sequence[Field], body: bytes) -> Iterator[bytes]:
-    for part in mime.walk(about, body).all():
-        if not part.children:
-            inside = body[part.start : part.stop]
-            decoded = transfer.decode(inside, part.encoding)
-            yield inside if decoded is None else decoded
 
 
 def _armored(octets: bytes, date: int | None) -> Iterator[Item]:

@@ -13,7 +13,15 @@ from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 from typing_extensions import override
 
-from mixminion.client import blocks_text, comparison, compose, configuration, recipients, report
+from mixminion.client import (
+    blocks_text,
+    comparison,
+    compose,
+    configuration,
+    recipients,
+    report,
+    sealing,
+)
 from mixminion.client.comparison import Comparison
 from mixminion.client.configuration import ClientSection, DirectorySection, PathsSection
 from mixminion.client.database import Database, Executor, ThreadExecutor
@@ -21,6 +29,8 @@ from mixminion.client.directory import Directory
 from mixminion.client.identities import Identities
 from mixminion.client.inbox import Inbox
 from mixminion.client.keeping import Keeping
+from mixminion.client.key_sources import Asking, KeysSection
+from mixminion.client.keys import Keys
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Mailboxes, Visit
 from mixminion.client.outbox import Outbox, Unbuilt, Waiting
 from mixminion.client.outgoing import Outgoing
@@ -111,6 +121,9 @@ class Client(Service):
             clock=reactor,
             random=random,
         )
+        self._executor = executor
+        asking = Asking(reactor, connect, proxies, executor)
+        self.keys = Keys(self._database, reactor, config[KeysSection].sources, asking)
         self._keeping = Keeping(self._directory, self._schedule, reactor, random)
         self._mailboxes = Mailboxes(self._database, reactor, random, connect)
         self.identities = Identities(self._database, executor, random)
@@ -147,6 +160,8 @@ class Client(Service):
         path: str | None = None,
         copies: int = 1,
         large: bool = False,
+        encrypt: bool = False,
+        encrypt_to: bytes | None = None,
         reply_blocks: int = 0,
         identity: str | None = None,
         progress: Progress = silent,
@@ -165,6 +180,10 @@ class Client(Service):
         in path language.  So many pairs of *reply_blocks*, whose answers *identity* reads, are put
         into the message; see :attr:`reply_blocks`.
 
+        With *encrypt* the message is encrypted to the key that :attr:`keys` has for its one
+        recipient, with *encrypt_to* to that public key of 1,216 octets; subject, *name* and
+        *reply_to* of a mail are then inside.
+
         :raises NotHandedOver: it was not sent, but is kept; see :meth:`flush`.
         :raises MixminionError: nothing was sent or kept.
         """
@@ -172,6 +191,10 @@ class Client(Service):
         everybody = recipients.gather(shown_to, cc, bcc)
         to = everybody.address
         shown = compose.Shown(name, reply_to)
+        key = None
+        if encrypt or encrypt_to is not None:
+            written = [*shown_to, *cc, *bcc]
+            key = await sealing.key_for(self.keys, to, written[0], encrypt_to, progress)
         composed = compose.compose_for(everybody, content, subject, shown=shown, whole=whole)
         if reply_blocks:
             made = await self.reply_blocks.create(
@@ -188,6 +211,9 @@ class Client(Service):
         if to.server is not None:
             view = await self.view(progress=progress)
             path = language.ending_at(path, to.server, view.parameters.hops)
+        if key is not None:
+            view = await self.view(progress=progress)
+            composed = await self._executor.run(sealing.seal, view, to, composed, key)
         if composed.left_out:
             progress(LeftOut(composed.left_out))
         return await self._sender.send(

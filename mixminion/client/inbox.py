@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
-from mixminion.client import arrived, blocks_text, reply_parts
+from mixminion.client import arrived, blocks_text, opening, reply_parts
 from mixminion.client.arrived import Damaged, Plain, Sealed
 from mixminion.client.database import Database
 from mixminion.client.identities import Identities, Identity, Unlocked
@@ -29,7 +29,7 @@ from mixminion.client.reply_errors import (
 )
 from mixminion.client.reply_parts import PartialReply, ReplyParts
 from mixminion.crypto.kdf import sha256
-from mixminion.errors import MixminionError
+from mixminion.errors import MixminionError, UserError
 from mixminion.interfaces import Clock
 from mixminion.payload import frame, reply
 from mixminion.payload.errors import BadPayload, Problem
@@ -280,7 +280,25 @@ class _Reading:
                 if content.startswith(magic):
                     await take(content)
                     return replace(opened, kind=Kind.RECEIPT, content=content)
+        sealed = _encrypted(content)
+        if sealed is not None:
+            found = await self._decrypted(sealed)
+            kind = Kind.REPLY if opened.kind is Kind.REPLY else Kind.ENCRYPTED
+            opened = replace(opened, kind=kind, identity=found.identity.name)
+            content = found.content
         return replace(opened, content=content, blocks=_blocks(content))
+
+    async def _decrypted(self, octets: bytes) -> opening.OpenedMessage:
+        try:
+            return await opening.open(
+                self._inbox._identities,
+                octets,
+                identity=None if self._wanted is None else self._wanted.name,
+                passphrase=self._passphrase,
+                limit=self._limit,
+            )
+        except BadPayload as error:
+            raise _problem(error, self._limit, "an encrypted message") from None
 
     async def _was_read(self, digest: bytes) -> bool:
         def query(connection: sqlite3.Connection) -> bool:
@@ -312,13 +330,27 @@ def _content(found: frame.Frame, limit: int) -> bytes:
     try:
         return reply.content(found, limit)
     except BadPayload as error:
-        if error.problem is Problem.SIZE:
-            raise TooMuch(limit=limit) from None
-        raise Undecodable(why=f"a reply: {error.problem}") from None
+        raise _problem(error, limit, "a reply") from None
+
+
+def _problem(error: BadPayload, limit: int, what: str) -> UserError:
+    if error.problem is Problem.SIZE:
+        return TooMuch(limit=limit)
+    return Undecodable(why=f"{what}: {error.problem}")
+
+
+def _encrypted(content: bytes) -> bytes | None:
+    """The encrypted message that is, or is in, a content; a damaged one does not keep anybody from
+    reading what stands around it."""
+    try:
+        found = opening.find(content)
+    except BadArmor:
+        return None
+    return found[0] if found else None
 
 
 def _blocks(content: bytes) -> tuple[bytes, ...]:
-    """The reply blocks in a content; a damaged one does not keep anybody from reading it."""
+    """The reply blocks in a content; the same holds for damaged ones."""
     try:
         return tuple(blocks_text.find(content))
     except BadArmor:

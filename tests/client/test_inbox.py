@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mixminion import api
 from mixminion.client.identity_errors import PassphraseNeeded, WrongIdentityPassphrase
+from mixminion.client.key_errors import NotForUs
 from mixminion.client.reply_errors import (
     DamagedReply,
     NoSuchReply,
@@ -22,11 +23,13 @@ from mixminion.exits.mbox_users import MIME, TEXT
 from mixminion.interfaces import Message
 from mixminion.mail.policy import Policy
 from mixminion.payload import fragments, reply
+from mixminion.payload import sealed as payload_sealed
 from mixminion.payload.fragments import Coding, Whole
 from mixminion.payload.frame import Frame
 from mixminion.payload.frame import Kind as FrameKind
 from mixminion.sphinx import crossover, payload
 from mixminion.sphinx.surb import Surb
+from mixminion.util import armor
 from tests.client.conversations import ConversationCase
 
 RANDOM = rng.SeededRandom(b"inbox")
@@ -171,6 +174,24 @@ class OpeningTests(OpeningCase):
         self.assertEqual((opened.kind, opened.content), (api.Kind.AGAIN, b""))
         [opened] = self.decode(raw.content, handle=raw.handle, again=True)
         self.assertEqual((opened.kind, opened.content), (api.Kind.REPLY, b"an answer"))
+
+    def test_encrypted(self) -> None:
+        """Messages that were encrypted to one of our keys, from a mailbox and armored; replies that
+        are encrypted besides are replies."""
+        me = self.do(self.alice.identities.get(None))
+        sealed = payload_sealed.seal(me.public, b"secret", [4000])
+        text = b"look:\n" + armor.encode(payload_sealed.ARMOR, {}, sealed).encode()
+        for octets in (sealed, text):
+            [opened] = self.decode(octets)
+            self.assertEqual((opened.kind, opened.content), (api.Kind.ENCRYPTED, b"secret"))
+            self.assertEqual(opened.identity, "default")
+        self.closed(sealed, TooMuch, max_size=3999)
+        self.closed(sealed[:-1] + b"x", NotForUs)
+        raw = self.arrive(sealed)
+        [opened] = self.decode(raw.content, handle=raw.handle)
+        self.assertEqual((opened.kind, opened.content), (api.Kind.REPLY, b"secret"))
+        [opened] = self.decode(text[:-100])
+        self.assertEqual(opened.kind, api.Kind.MESSAGE)
 
     def test_receipts(self) -> None:
         """A reply that begins as receipts do is given to whoever takes them."""
