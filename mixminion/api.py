@@ -28,20 +28,24 @@ from mixminion.client.errors import (
 )
 from mixminion.client.exporting import Restored
 from mixminion.client.identities import Identity, Unlocked
+from mixminion.client.imported import ImportedServer
 from mixminion.client.inbox import MAX_SIZE
 from mixminion.client.inspecting import Inspected, ReplyBlock, State
+from mixminion.client.kept_entries import EntryRole, KeptEntry
 from mixminion.client.key_sources import KeySource
 from mixminion.client.keys import Key, OfferedKey
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Visit
 from mixminion.client.opened import Kind, Opened
 from mixminion.client.outbox import Unbuilt, Waiting
 from mixminion.client.outgoing import Outgoing
+from mixminion.client.pinging import Ping
 from mixminion.client.progress import (
     Asked,
     AskingForKey,
     BlockPassedOver,
     BlocksUsed,
     Compared,
+    Deleted,
     Encrypted,
     Event,
     Fetching,
@@ -49,6 +53,7 @@ from mixminion.client.progress import (
     HandedOver,
     InFragments,
     Kept,
+    KeptLong,
     LeftOut,
     PathChosen,
     Progress,
@@ -74,8 +79,10 @@ __all__ = [
     "Compared",
     "Config",
     "Consensus",
+    "Deleted",
     "DirectoryReport",
     "Encrypted",
+    "EntryRole",
     "Event",
     "Fetched",
     "Fetching",
@@ -84,10 +91,13 @@ __all__ = [
     "HandedOver",
     "HeldConsensus",
     "Identity",
+    "ImportedServer",
     "InFragments",
     "InlineExecutor",
     "Inspected",
     "Kept",
+    "KeptEntry",
+    "KeptLong",
     "Key",
     "KeySource",
     "Kind",
@@ -101,6 +111,7 @@ __all__ = [
     "Outgoing",
     "PartialReply",
     "PathChosen",
+    "Ping",
     "Progress",
     "ReplyBlock",
     "Restored",
