@@ -48,9 +48,10 @@ def run(config: api.Config, work: Callable[[api.Client], Coroutine[Any, Any, T]]
 async def with_client(
     reactor: Any, config: api.Config, work: Callable[[api.Client], Coroutine[Any, Any, T]]
 ) -> T:
-    """The same in a reactor that runs already."""
+    """The same in a reactor that runs already; and what is kept for long is told of."""
     client = api.Client(reactor, config)
     try:
+        await client.tend_outbox(progress=tell)
         return await work(client)
     finally:
         await client.close()

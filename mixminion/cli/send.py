@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,9 +11,10 @@ import click
 from mixminion import api
 from mixminion.cli import answering, given
 from mixminion.cli.client import config_option, run, say, tell
+from mixminion.cli.keys import read_key_file
 from mixminion.cli.output import json_option, print_result
 from mixminion.cli.telling import current
-from mixminion.client import configuration
+from mixminion.client import configuration, key_sources
 from mixminion.util import times
 
 NOTICE = (
@@ -96,6 +98,15 @@ KEPT = "the message is kept: `mixminion queue flush` sends it."
     " line and at every server of its path; many at once are easier to notice.",
 )
 @click.option(
+    "--encrypt",
+    is_flag=True,
+    help="Encrypt it to the recipient's key, of those in `mixminion key list`.  Its subject is"
+    " inside, and its length shows only how many packets it takes.",
+)
+@click.option(
+    "--encrypt-to", metavar="FILE", help="The same, to the key in this file, whosever it is."
+)
+@click.option(
     "--reply-blocks",
     metavar="N",
     type=click.IntRange(0, 20),
@@ -104,6 +115,20 @@ KEPT = "the message is kept: `mixminion queue flush` sends it."
     " key period and N times in the next.  One pair takes half a packet.",
 )
 @click.option("--identity", metavar="NAME", help="Who reads the answers.  [default: default]")
+@click.option(
+    "--queue",
+    "only_keep",
+    is_flag=True,
+    help="Only keep it: `mixminion queue flush` sends it, or the agent that runs.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write its packets to a new FILE, for another machine to send (`mixminion queue import`).",
+)
 @json_option
 @config_option
 def command(
@@ -121,8 +146,12 @@ def command(
     path: str | None,
     copies: int,
     large: bool,
+    encrypt: bool,
+    encrypt_to: str | None,
     reply_blocks: int,
     identity: str | None,
+    only_keep: bool,
+    output: Path | None,
     as_json: bool,
 ) -> None:
     """Send a message anonymously.
@@ -145,12 +174,18 @@ def command(
             "--from-name": name,
             "--reply-to": reply_to,
             "--copies": copies > 1,
+            "--encrypt": encrypt,
+            "--encrypt-to": encrypt_to,
         },
         again=again,
     )
+    public = (
+        None if encrypt_to is None else key_sources.read(read_key_file(encrypt_to), encrypt_to)[0]
+    )
     blocks = None if answered is None else answering.blocks(answered)
     content = [given.read(source)]  # taken out below: nothing holds what may be large
-    if config[configuration.ClientSection].one_shot_notice:
+    hand_over = not only_keep and output is None
+    if config[configuration.ClientSection].one_shot_notice and hand_over:
         say(NOTICE)
     kept = False
 
@@ -169,9 +204,11 @@ def command(
                 path=path,
                 again=again,
                 large=large,
+                reply_blocks=reply_blocks,
+                identity=identity,
                 progress=progress,
             )
-        return await client.send(
+        sent = await client.send(
             to,
             content.pop(),
             cc=cc,
@@ -183,10 +220,16 @@ def command(
             path=path,
             copies=copies,
             large=large,
+            encrypt=encrypt,
+            encrypt_to=public,
             reply_blocks=reply_blocks,
             identity=identity,
+            hand_over=hand_over,
             progress=progress,
         )
+        if output is not None:
+            await client.export(output.absolute(), [sent.id])
+        return sent
 
     try:
         sent = run(config, send)
@@ -199,16 +242,26 @@ def command(
         data = {"sent": False, "kept": kept, "error": error.code}
         print_result(data, (), as_json=as_json)
         raise
-    print_result(_result(sent), (), as_json=as_json)
+    if output is not None:
+        say(f"not sent: {_packets(sent.packets)} written to {output}")
+    elif only_keep:
+        say(f"not sent, but kept as number {sent.id}: `mixminion queue flush` sends it")
+    where = {} if output is None else {"file": str(output)}
+    print_result({**_result(sent), **where}, (), as_json=as_json)
 
 
 def _result(sent: api.Sent) -> Mapping[str, Any]:
     path = {"path": list(sent.path)} if current().verbose else {}
     return {
-        "sent": True,
+        "sent": sent.handed,
+        **({} if sent.handed else {"kept": True, "number": sent.id}),
         "entry": sent.entry,
         "hops": len(sent.path),
         "expected": times.to_text(sent.expected),
         **({} if sent.packets == 1 else {"packets": sent.packets}),
         **path,
     }
+
+
+def _packets(n: int) -> str:
+    return "1 packet is" if n == 1 else f"{n:,} packets are"

@@ -10,14 +10,18 @@ from typing import Any, assert_never
 
 from mixminion.client.progress import (
     Asked,
+    AskingForKey,
     BlockPassedOver,
     BlocksUsed,
     Compared,
+    Deleted,
+    Encrypted,
     Event,
     Fetching,
     HandedOver,
     InFragments,
     Kept,
+    KeptLong,
     LeftOut,
     PathChosen,
     Sent,
@@ -39,6 +43,20 @@ def to_json(event: Event) -> dict[str, Any]:
             return {"event": "asked", "source": source, "document": document, "error": code}
         case Compared(source, finding):
             return {"event": "compared", "source": source, "finding": finding.value}
+        case AskingForKey(source, where, tells):
+            return {"event": "asking-for-key", "source": source, "where": where, "tells": tells}
+        case Encrypted(address, fingerprint, verified, changed):
+            return {
+                "event": "encrypted",
+                "address": address,
+                "fingerprint": fingerprint,
+                "verified": verified,
+                "changed": changed,
+            }
+        case KeptLong(packets, since):
+            return {"event": "kept-long", "packets": packets, "since": times.to_text(since)}
+        case Deleted(packets, since):
+            return {"event": "deleted", "packets": packets, "since": times.to_text(since)}
         case Warned(warning):
             return {"event": "warned", **_warning(warning)}
         case PathChosen(path, warnings):
@@ -61,6 +79,7 @@ def to_json(event: Event) -> dict[str, Any]:
                 "entry": event.entry,
                 "path": list(event.path),
                 "packets": event.packets,
+                "handed": event.handed,
                 "delay": event.delay,
                 "expected": times.to_text(event.expected),
             }

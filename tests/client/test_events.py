@@ -9,15 +9,19 @@ from typing import Any, get_args
 from mixminion.client.events import to_json
 from mixminion.client.progress import (
     Asked,
+    AskingForKey,
     BlockPassedOver,
     BlocksUsed,
     Compared,
+    Deleted,
+    Encrypted,
     Event,
     Fetching,
     Finding,
     HandedOver,
     InFragments,
     Kept,
+    KeptLong,
     LeftOut,
     PathChosen,
     Sent,
@@ -66,6 +70,36 @@ EXAMPLES: tuple[tuple[Event, dict[str, Any]], ...] = (
         },
     ),
     (
+        AskingForKey("net", "https://example.org/", tells=True),
+        {
+            "event": "asking-for-key",
+            "source": "net",
+            "where": "https://example.org/",
+            "tells": True,
+        },
+    ),
+    *(
+        (
+            Encrypted(address, "aa bb", verified=False, changed=True),
+            {
+                "event": "encrypted",
+                "address": address,
+                "fingerprint": "aa bb",
+                "verified": False,
+                "changed": True,
+            },
+        )
+        for address in (None, "alice@example.org")
+    ),
+    (
+        KeptLong(2, 1_800_000_000),
+        {"event": "kept-long", "packets": 2, "since": "2027-01-15T08:00:00Z"},
+    ),
+    (
+        Deleted(2, 1_800_000_000),
+        {"event": "deleted", "packets": 2, "since": "2027-01-15T08:00:00Z"},
+    ),
+    (
         BlockPassedOver(2, "used before"),
         {"event": "block-passed-over", "block": 2, "why": "used before"},
     ),
@@ -81,6 +115,7 @@ EXAMPLES: tuple[tuple[Event, dict[str, Any]], ...] = (
             "entry": "mix1",
             "path": ["mix1", "mix4"],
             "packets": 1,
+            "handed": True,
             "delay": 2.5,
             "expected": "2027-01-15T08:00:00Z",
         },
