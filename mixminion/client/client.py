@@ -121,6 +121,7 @@ class Client(Service):
             reactor,
             random,
             config[ReplyBlocksSection],
+            executor,
         )
         self._sender = Sender(
             self._directory, self._outbox, reactor, random, connect, executor, self._default_path

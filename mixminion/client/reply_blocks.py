@@ -8,14 +8,22 @@ sealed to its identity's key and written before anybody gets the block.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from twisted.internet.defer import Deferred
 
-from mixminion.client import answer_addresses, blocks_text, inspecting, issuing, remembering
+from mixminion.client import (
+    answer_addresses,
+    blocks_text,
+    inspecting,
+    issuing,
+    remembering,
+)
 from mixminion.client.answer_addresses import AnswerAddress
-from mixminion.client.database import Database
+from mixminion.client.copying import Copies
+from mixminion.client.database import Database, Executor
+from mixminion.client.exporting import Restored
 from mixminion.client.identities import Identities, Identity, Unlocked
 from mixminion.client.inspecting import Inspected, ReplyBlock
 from mixminion.client.mailbox import Mailboxes
@@ -58,6 +66,7 @@ class ReplyBlocks:
         clock: Clock,
         random: Random,
         section: ReplyBlocksSection,
+        executor: Executor,
     ) -> None:
         self._database = database
         self._identities = identities
@@ -66,6 +75,7 @@ class ReplyBlocks:
         self._clock = clock
         self._random = random
         self._section = section
+        self._copies = Copies(database, identities, section, executor)
 
     async def create(
         self,
@@ -119,6 +129,8 @@ class ReplyBlocks:
             connection.executemany(_INSERT, rows)
 
         await self._database.run(query)
+        surb_ids = [key.surb_id for _, _, key in built]
+        await self._copies.write(identity, surb_ids, chosen[-1].ends, now)
         return [
             Made(block.encode(), key.surb_id, block.not_before, block.not_after)
             for _, block, key in built
@@ -195,6 +207,13 @@ class ReplyBlocks:
         return self._database.run(
             lambda connection: remembering.purge(connection, self._section, now)
         )
+
+    async def restore(
+        self, copies: Mapping[str, bytes], passphrase: bytes | None = None
+    ) -> Restored:
+        """Take over copies that ``[ReplyBlocks] copies`` had written; see
+        :meth:`mixminion.client.copying.Copies.restore`."""
+        return await self._copies.restore(copies, passphrase)
 
     def _select(self, where: str, values: Sequence[object]) -> Deferred[list[ReplyBlock]]:
         def query(connection: sqlite3.Connection) -> list[ReplyBlock]:
