@@ -276,6 +276,8 @@ def _sentence(block: api.Inspected) -> str:
     if block.own is not None:
         said += f"; yours, number {block.own.number} of {block.own.name}"
         said += ", not answered" if block.own.used is None else ", answered"
+    if block.used:
+        said += "; you have answered it"
     return said
 
 
@@ -288,4 +290,5 @@ def _inspected(block: api.Inspected) -> Mapping[str, Any]:
         "not_before": begins,
         "not_after": ends,
         "own": None if block.own is None else _data(block.own),
+        "used": block.used,
     }

@@ -146,6 +146,7 @@ class Client(Service):
             random,
             config[ReplyBlocksSection],
             executor,
+            lists,
         )
         self._sender = Sender(
             self._directory,
@@ -206,10 +207,7 @@ class Client(Service):
         shown = compose.Shown(name, reply_to)
         composed = compose.compose_for(everybody, content, subject, shown=shown, whole=whole)
         if reply_blocks:
-            made = await self.reply_blocks.create(
-                reply_blocks, identity=identity, progress=progress
-            )
-            blocks = blocks_text.encode(made)
+            blocks = await self.reply_blocks.armored(reply_blocks, identity, progress)
             composed = compose.compose_for(
                 everybody, content, subject, shown=shown, whole=whole, blocks=blocks
             )
@@ -235,19 +233,25 @@ class Client(Service):
         path: str | None = None,
         again: bool = False,
         large: bool = False,
+        reply_blocks: int = 0,
+        identity: str | None = None,
         progress: Progress = silent,
     ) -> Sent:
         """Answer somebody whose reply *blocks* one has, without knowing whom; as :meth:`send`.
 
         *blocks* is the message that brought them, or they themselves.  Each is used once, unless
         *again*; what does not fit one takes several.  *content* is what the other reads: octets of
-        any kind, or a mail when there is a *subject* or it is *whole*.
+        any kind, or a mail when there is a *subject* or it is *whole*; with so many pairs of
+        *reply_blocks* in it, whose answers *identity* reads.
 
         :raises NoUsableBlock: none of the blocks can be used now.
         :raises TooFewBlocks: it takes more of them.
         """
         found = blocks_text.find(blocks) if isinstance(blocks, bytes) else list(blocks)
         composed = compose.reply(content, subject, whole=whole)
+        if reply_blocks:
+            own = await self.reply_blocks.armored(reply_blocks, identity, progress)
+            composed = compose.reply(content, subject, whole=whole, blocks=own)
         path = await self._route(None, path, progress)
         if composed.left_out:
             progress(LeftOut(composed.left_out))

@@ -34,6 +34,7 @@ from mixminion.crypto.kdf import sha256
 from mixminion.directory.consensus import KeyPeriod
 from mixminion.directory.view import View
 from mixminion.interfaces import Clock, Random
+from mixminion.paths.preferences import Lists
 from mixminion.sphinx import suites, surb
 from mixminion.sphinx.geometry import Geometry
 from mixminion.sphinx.surb import KEY, SurbKey
@@ -42,6 +43,7 @@ INFO = b"mixminion2 surb key "
 """What is sealed to an identity; the SURB id follows."""
 
 PAIR = 2
+NO_LISTS = Lists()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class ReplyBlocks:
         random: Random,
         section: ReplyBlocksSection,
         executor: Executor,
+        lists: Lists = NO_LISTS,
     ) -> None:
         self._database = database
         self._identities = identities
@@ -75,6 +78,7 @@ class ReplyBlocks:
         self._clock = clock
         self._random = random
         self._section = section
+        self._lists = lists
         self._copies = Copies(database, identities, section, executor)
 
     async def create(
@@ -100,6 +104,11 @@ class ReplyBlocks:
         made = await self.make(view, known, count, lifetime=lifetime, address=address)
         return [each.octets for each in made]
 
+    async def armored(self, count: int, identity: str | None, progress: Progress) -> str:
+        """New pairs as the text that goes into a message; see :meth:`create`."""
+        made = await self.create(count, identity=identity, progress=progress)
+        return blocks_text.encode(made)
+
     async def make(
         self,
         view: View,
@@ -118,7 +127,7 @@ class ReplyBlocks:
         )
         chosen = issuing.periods(view, now, lifetime, periods)
         built = [
-            (period, *issuing.build(view, period, where, now, self._random))
+            (period, *issuing.build(view, period, where, now, self._random, self._lists))
             for period in chosen
             for _ in range(count)
         ]
@@ -157,10 +166,11 @@ class ReplyBlocks:
         :raises BadArmor: a text in it is damaged.
         """
         now = self._clock.seconds()
-        return [
-            inspecting.inspect(block, view, now, await self.recognise(block))
-            for block in blocks_text.find(octets)
-        ]
+        found = []
+        for block in blocks_text.find(octets):
+            own, used = await self.recognise(block), await self._used_here(block)
+            found.append(inspecting.inspect(block, view, now, own, used))
+        return found
 
     async def key(self, surb_id: bytes, unlocked: Unlocked) -> SurbKey | None:
         """What opens the answer to one; None when there is none, or it is another identity's."""
@@ -214,6 +224,16 @@ class ReplyBlocks:
         """Take over copies that ``[ReplyBlocks] copies`` had written; see
         :meth:`mixminion.client.copying.Copies.restore`."""
         return await self._copies.restore(copies, passphrase)
+
+    def _used_here(self, block: bytes) -> Deferred[bool]:
+        """Whether we have answered it ourselves."""
+        digest = sha256(inspecting.header_of(block))  # as in crossing.digest
+
+        def query(connection: sqlite3.Connection) -> bool:
+            found = connection.execute("SELECT 1 FROM used_blocks WHERE digest = ?", (digest,))
+            return found.fetchone() is not None
+
+        return self._database.run(query)
 
     def _select(self, where: str, values: Sequence[object]) -> Deferred[list[ReplyBlock]]:
         def query(connection: sqlite3.Connection) -> list[ReplyBlock]:
