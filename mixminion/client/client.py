@@ -152,6 +152,8 @@ class Client(Service):
             reactor,
             random,
             config[ReplyBlocksSection],
+            executor,
+            lists,
         )
         self._sender = Sender(
             self._directory,
@@ -225,10 +227,7 @@ class Client(Service):
             key = await sealing.key_for(self.keys, to, written[0], encrypt_to, progress)
         composed = compose.compose_for(everybody, content, subject, shown=shown, whole=whole)
         if reply_blocks:
-            made = await self.reply_blocks.create(
-                reply_blocks, identity=identity, progress=progress
-            )
-            blocks = blocks_text.encode(made)
+            blocks = await self.reply_blocks.armored(reply_blocks, identity, progress)
             composed = compose.compose_for(
                 everybody, content, subject, shown=shown, whole=whole, blocks=blocks
             )
@@ -265,8 +264,8 @@ class Client(Service):
 
         *blocks* is the message that brought them, or they themselves.  Each is used once, unless
         *again*; what does not fit one takes several.  *content* is what the other reads: octets of
-        any kind, or a mail when there is a *subject* or it is *whole*; *reply_blocks* and
-        *identity* are as for a message.
+        any kind, or a mail when there is a *subject* or it is *whole*; with so many pairs of
+        *reply_blocks* in it, whose answers *identity* reads.
 
         :raises NoUsableBlock: none of the blocks can be used now.
         :raises TooFewBlocks: it takes more of them.
@@ -274,11 +273,8 @@ class Client(Service):
         found = blocks_text.find(blocks) if isinstance(blocks, bytes) else list(blocks)
         composed = compose.reply(content, subject, whole=whole)
         if reply_blocks:
-            made = await self.reply_blocks.create(
-                reply_blocks, identity=identity, progress=progress
-            )
-            armored = blocks_text.encode(made)
-            composed = compose.reply(content, subject, whole=whole, blocks=armored)
+            own = await self.reply_blocks.armored(reply_blocks, identity, progress)
+            composed = compose.reply(content, subject, whole=whole, blocks=own)
         path = await self._route(None, path, progress)
         if composed.left_out:
             progress(LeftOut(composed.left_out))
