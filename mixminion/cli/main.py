@@ -32,6 +32,7 @@ COMMANDS = {
     "identity": "Names of your own, each with a key pair.",
     "reply-block": "Let people answer you: make, show and delete reply blocks.",
     "mailbox": "Get messages without an address: make a mailbox, and fetch from it.",
+    "key": "Encrypt: keys of others, and your own.",
     "entries": "Show or replace the servers that your packets go to first.",
     "list-servers": "List the servers of the network.",
     "import-server": "Use a server that no directory lists, where a path names it.",
