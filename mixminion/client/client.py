@@ -24,6 +24,8 @@ from mixminion.client import (
     report,
     routes,
 )
+from mixminion.client.aging import Aging
+from mixminion.client.carrying import Carrying
 from mixminion.client.comparison import Comparison
 from mixminion.client.configuration import ClientSection, DirectorySection
 from mixminion.client.database import Database, Executor, ThreadExecutor
@@ -44,6 +46,7 @@ from mixminion.client.reply_blocks import ReplyBlocks
 from mixminion.client.replying import Answer, Replying
 from mixminion.client.report import DirectoryReport
 from mixminion.client.schedule import Schedule
+from mixminion.client.sections import OutboxSection
 from mixminion.client.sender import Flushed, Sender
 from mixminion.client.withdrawing import Cancelled
 from mixminion.config import Config
@@ -156,6 +159,8 @@ class Client(Service):
         self._replying = Replying(
             self._directory, self._outbox, self._sender, reactor, random, executor, self.entries
         )
+        self._carrying = Carrying(self._database, self._outbox, self._sender, reactor, executor)
+        self._aging = Aging(self._database, config[OutboxSection], reactor)
 
     async def send(
         self,
@@ -173,13 +178,15 @@ class Client(Service):
         large: bool = False,
         reply_blocks: int = 0,
         identity: str | None = None,
+        hand_over: bool = True,
         progress: Progress = silent,
     ) -> Sent:
         """Send one message; returns when the first server of its path has it on disk.
 
         What does not fit one packet goes in several, each over a path of its own, of which some
         may be lost; with *large* also in more than the network's messages are meant to take.  With
-        *copies* even a small message goes so many times, and more, and is delivered once.
+        *copies* even a small message goes so many times, and more, and is delivered once.  Without
+        *hand_over* it is only kept, for :meth:`flush` or :meth:`export`.
 
         *address* is ``user@example.org``, ``mbox:user@server``, ``mailbox:CAPABILITY@server``,
         ``news:group``, ``drop`` or ``exit:text``, or several for one exit; *cc* and *bcc* are more
@@ -214,6 +221,7 @@ class Client(Service):
             progress,
             copies=copies,
             large=large,
+            hand_over=hand_over,
         )
 
     async def reply(
@@ -262,6 +270,26 @@ class Client(Service):
         """Delete kept packets and messages in fragments; how many packets there were."""
         numbers = list(ids)
         return await self._outbox.delete(numbers) + await self._outbox.delete_large(numbers)
+
+    async def export(self, path: Path, ids: Iterable[int] = ()) -> int:
+        """Move what is kept, or of that only *ids*, into a new file, for another machine to send;
+        how many packets.
+
+        :raises NothingToCarry: nothing of that is kept.
+        """
+        return await self._carrying.export(path, set(ids))
+
+    async def bring(self, octets: bytes, *, progress: Progress = silent) -> list[int]:
+        """Keep the packets of such a file; the ids of those that are new here.
+
+        :raises NotPackets: it is none, or one for another network.
+        """
+        return await self._carrying.bring(await self.view(progress=progress), octets)
+
+    async def tend_outbox(self, *, progress: Progress = silent) -> None:
+        """Tell of what is kept for long, and delete what the configuration says is too old."""
+        for event in await self._aging.look():
+            progress(event)
 
     async def expired(self) -> list[Waiting]:
         """Those of the kept packets that no server takes any more."""

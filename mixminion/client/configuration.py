@@ -8,6 +8,7 @@ from pathlib import Path
 from mixminion.client.errors import ConfigurationUnreadable, NoConfiguration
 from mixminion.client.path_section import PathsSection
 from mixminion.client.remembering import ReplyBlocksSection
+from mixminion.client.sections import OutboxSection
 from mixminion.config import Config, option, parse, section, values
 from mixminion.directory.bootstrap import Authority, authority
 from mixminion.dirhttp.errors import BadProxy, BadSource
@@ -151,7 +152,7 @@ class DirectorySection:
         return tuple(dict.fromkeys((*own, *self.sources)))
 
 
-SECTIONS = (ClientSection, DirectorySection, PathsSection, ReplyBlocksSection)
+SECTIONS = (ClientSection, DirectorySection, PathsSection, OutboxSection, ReplyBlocksSection)
 
 
 def place(named: str | None, environment: Mapping[str, str], user_home: Path) -> Path:

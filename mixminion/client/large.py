@@ -63,7 +63,14 @@ class InFragments:
         self._withdrawn.add(id)
 
     async def send(
-        self, view: View, letter: Letter, copies: int, large: bool, progress: Progress
+        self,
+        view: View,
+        letter: Letter,
+        copies: int,
+        large: bool,
+        progress: Progress,
+        *,
+        hand_over: bool = True,
     ) -> Sent:
         """See :meth:`mixminion.client.sender.Sender.send`."""
         piece = packets.piece_length(view)
@@ -79,6 +86,11 @@ class InFragments:
         kept = Large(split.whole, copies, letter.exit, choice.path[-1].identity, letter.path)
         id = await self._outbox.add_large(kept, split.blocks(), now)
         progress(Kept(id))
+        delay = SLOWER * len(choice.path) * view.parameters.mean_delay
+        path = tuple(server.nickname for server in choice.path)
+        if not hand_over:
+            arrival = now + delay
+            return Sent(id, path[0], path, delay, arrival, split.packets, handed=False)
         handed, failures = 0, list[MixminionError]()
         async for made, failed in self.go_on(view, id):
             handed += len(made)
@@ -90,8 +102,6 @@ class InFragments:
             raise PartlyHandedOver(
                 kept=len(failures), packets=split.packets, **failures[0].fields
             ) from failures[0]
-        delay = SLOWER * len(choice.path) * view.parameters.mean_delay
-        path = tuple(server.nickname for server in choice.path)
         arrival = self._clock.seconds() + delay
         sent = Sent(id, path[0], path, delay, arrival, split.packets)
         progress(sent)
@@ -99,6 +109,16 @@ class InFragments:
 
     async def go_on(self, view: View, id: int) -> AsyncIterator[Result]:
         """Build and hand over what was not built of a message; what became of each block.
+
+        :raises MixminionError: of :mod:`mixminion.client.packets`: the rest is kept as it is.
+        """
+        async for ids, entries in self.build(view, id):
+            yield await self._hand_over(view, ids, entries)
+
+    async def build(
+        self, view: View, id: int
+    ) -> AsyncIterator[tuple[Sequence[int], Sequence[Server]]]:
+        """Build what was not built of a message; of each block its packets and their entries.
 
         :raises MixminionError: of :mod:`mixminion.client.packets`: the rest is kept as it is.
         """
@@ -118,7 +138,7 @@ class InFragments:
             )
             del built, octets, block
             if ids:
-                yield await self._hand_over(view, ids, entries)
+                yield ids, entries
 
     async def _hand_over(self, view: View, ids: Sequence[int], entries: Sequence[Server]) -> Result:
         attempts = [
