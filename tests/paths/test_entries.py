@@ -23,7 +23,7 @@ from mixminion.paths.entries import (
     TRIED,
     EntryRole,
     KeptEntry,
-    in_use,
+    preferences,
     revise,
     roles,
 )
@@ -215,20 +215,25 @@ class UsedTests(EntriesCase):
 
     def used(
         self, kept: Sequence[KeptEntry], view: View | None = None, *avoiding: bytes
-    ) -> tuple[list[str], list[str]]:
-        used, reserve = in_use(kept, view or self.view, now=NOW, avoiding=avoiding)
-        return [each.nickname for each in used], [each.nickname for each in reserve]
+    ) -> tuple[list[str], list[str], list[str]]:
+        found = preferences(kept, view or self.view, Lists(), now=NOW, avoiding=avoiding)
+        assert found.entries is not None
+        used, silent, reserve = (
+            [each.nickname for each in servers]
+            for servers in (found.entries, found.silent, found.reserve)
+        )
+        return used, silent, reserve
 
     def test_two(self) -> None:
         """The first two, and the others in reserve."""
         a, b, c, d = self.names(self.kept)
-        self.assertEqual(self.used(self.kept), ([a, b], [c, d]))
+        self.assertEqual(self.used(self.kept), ([a, b], [], [c, d]))
 
     def test_absent(self) -> None:
         """Who is missing from the directory is stood in for by the next, until he is back."""
         a, b, c, d = self.names(self.kept)
         view = network([each for each in self.servers if each.nickname != a])
-        self.assertEqual(self.used(self.kept, view), ([b, c], [d]))
+        self.assertEqual(self.used(self.kept, view), ([b, c], [], [d]))
         self.assertEqual(
             roles(self.kept, view, NOW),
             [EntryRole.AWAY, EntryRole.USED, EntryRole.USED, EntryRole.RESERVE],
@@ -240,16 +245,17 @@ class UsedTests(EntriesCase):
         a, b, c, d = self.names(self.kept)
         first, second, *rest = self.kept
         failing = first.after_failure(NOW)
-        self.assertEqual(self.used([failing, second, *rest]), ([b], [c, d]))
+        self.assertEqual(self.used([failing, second, *rest]), ([b], [a], [c, d]))
         both = [failing, second.after_failure(NOW), *rest]
-        self.assertEqual(self.used(both), ([a, b], [c, d]))
+        self.assertEqual(self.used(both), ([a, b], [], [c, d]))
         earlier = first.after_failure(NOW - HOUR)
-        self.assertEqual(self.used([earlier, second, *rest]), ([a, b], [c, d]))
+        self.assertEqual(self.used([earlier, second, *rest]), ([a, b], [], [c, d]))
 
     def test_avoiding(self) -> None:
-        """The same for those that are to be avoided now."""
-        a, b, c, d = self.names(self.kept)
-        avoided = self.kept[1].identity
-        self.assertEqual(self.used(self.kept, None, avoided), ([a], [c, d]))
-        both = (self.kept[0].identity, avoided)
-        self.assertEqual(self.used(self.kept, None, *both), ([a, b], [c, d]))
+        """Instead of those that do not take a packet the other one is used and nobody else, nobody
+        at all where there is no other."""
+        a, b = self.names(self.kept)[:2]
+        first, second = (each.identity for each in self.kept[:2])
+        self.assertEqual(self.used(self.kept, None, second), ([a], [], []))
+        self.assertEqual(self.used(self.kept, None, first), ([b], [], []))
+        self.assertEqual(self.used(self.kept, None, first, second), ([], [], []))
