@@ -28,18 +28,22 @@ from mixminion.client.errors import (
 )
 from mixminion.client.exporting import Restored
 from mixminion.client.identities import Identity, Unlocked
+from mixminion.client.imported import ImportedServer
 from mixminion.client.inspecting import Inspected, ReplyBlock, State
+from mixminion.client.kept_entries import EntryRole, KeptEntry
 from mixminion.client.key_sources import KeySource
 from mixminion.client.keys import Key, OfferedKey
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Visit
 from mixminion.client.outbox import Unbuilt, Waiting
 from mixminion.client.outgoing import Outgoing
+from mixminion.client.pinging import Ping
 from mixminion.client.progress import (
     Asked,
     AskingForKey,
     BlockPassedOver,
     BlocksUsed,
     Compared,
+    Deleted,
     Encrypted,
     Event,
     Fetching,
@@ -47,6 +51,7 @@ from mixminion.client.progress import (
     HandedOver,
     InFragments,
     Kept,
+    KeptLong,
     LeftOut,
     PathChosen,
     Progress,
@@ -70,8 +75,10 @@ __all__ = [
     "Compared",
     "Config",
     "Consensus",
+    "Deleted",
     "DirectoryReport",
     "Encrypted",
+    "EntryRole",
     "Event",
     "Fetched",
     "Fetching",
@@ -80,10 +87,13 @@ __all__ = [
     "HandedOver",
     "HeldConsensus",
     "Identity",
+    "ImportedServer",
     "InFragments",
     "InlineExecutor",
     "Inspected",
     "Kept",
+    "KeptEntry",
+    "KeptLong",
     "Key",
     "KeySource",
     "LeftOut",
@@ -94,6 +104,7 @@ __all__ = [
     "OfferedKey",
     "Outgoing",
     "PathChosen",
+    "Ping",
     "Progress",
     "ReplyBlock",
     "Restored",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -113,6 +114,20 @@ NOTICE = (
     " key period and N times in the next.  One pair takes half a packet.",
 )
 @click.option("--identity", metavar="NAME", help="Who reads the answers.  [default: default]")
+@click.option(
+    "--queue",
+    "only_keep",
+    is_flag=True,
+    help="Only keep it: `mixminion queue flush` sends it, or the agent that runs.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write its packets to a new FILE, for another machine to send (`mixminion queue import`).",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show the servers of the path.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something goes wrong.")
 @json_option
@@ -136,6 +151,8 @@ def command(
     encrypt_to: str | None,
     reply_blocks: int,
     identity: str | None,
+    only_keep: bool,
+    output: Path | None,
     verbose: bool,
     quiet: bool,
     as_json: bool,
@@ -169,7 +186,8 @@ def command(
     blocks = None if answered is None else answering.blocks(answered)
     content = [given.read(source)]  # taken out below: nothing holds what may be large
     telling = _Telling(say if not quiet else lambda line: None, verbose)
-    if config[ClientSection].one_shot_notice:
+    hand_over = not only_keep and output is None
+    if config[ClientSection].one_shot_notice and hand_over:
         telling.say(NOTICE)
 
     async def send(client: api.Client) -> api.Sent:
@@ -184,7 +202,7 @@ def command(
                 large=large,
                 progress=telling.tell,
             )
-        return await client.send(
+        sent = await client.send(
             to,
             content.pop(),
             cc=cc,
@@ -200,8 +218,12 @@ def command(
             encrypt_to=public,
             reply_blocks=reply_blocks,
             identity=identity,
+            hand_over=hand_over,
             progress=telling.tell,
         )
+        if output is not None:
+            await client.export(output.absolute(), [sent.id])
+        return sent
 
     try:
         sent = run(config, send)
@@ -214,7 +236,12 @@ def command(
         data = {"sent": False, "kept": telling.kept, "error": error.code}
         print_result(data, (), as_json=as_json)
         raise
-    print_result(_result(sent, verbose), (), as_json=as_json)
+    if output is not None:
+        telling.say(f"not sent: {_packets(sent.packets)} written to {output}")
+    elif only_keep:
+        telling.say(f"not sent, but kept as number {sent.id}: `mixminion queue flush` sends it")
+    where = {} if output is None else {"file": str(output)}
+    print_result({**_result(sent, verbose), **where}, (), as_json=as_json)
 
 
 class _Telling:
@@ -250,7 +277,7 @@ class _Telling:
             case api.Kept():
                 self.kept = True
             case api.InFragments(packets, needed):
-                self.say(f"sent in {packets:,} packets, of which {needed:,} are enough")
+                self.say(f"goes in {packets:,} packets, of which {needed:,} are enough")
             case api.HandedOver(packets, of):
                 self.say(f"{packets:,} of {of:,} packets handed over")
             case api.Sent():
@@ -270,13 +297,18 @@ class _Telling:
 def _result(sent: api.Sent, verbose: bool) -> Mapping[str, Any]:
     path = {"path": list(sent.path)} if verbose else {}
     return {
-        "sent": True,
+        "sent": sent.handed,
+        **({} if sent.handed else {"kept": True, "number": sent.id}),
         "entry": sent.entry,
         "hops": len(sent.path),
         "expected": times.to_text(sent.expected),
         **({} if sent.packets == 1 else {"packets": sent.packets}),
         **path,
     }
+
+
+def _packets(n: int) -> str:
+    return "1 packet is" if n == 1 else f"{n:,} packets are"
 
 
 def _span(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -18,28 +19,37 @@ from mixminion.client import (
     comparison,
     compose,
     configuration,
+    pinging,
     recipients,
     report,
+    routes,
     sealing,
 )
+from mixminion.client.aging import Aging
+from mixminion.client.carrying import Carrying
 from mixminion.client.comparison import Comparison
-from mixminion.client.configuration import ClientSection, DirectorySection, PathsSection
+from mixminion.client.configuration import ClientSection, DirectorySection
 from mixminion.client.database import Database, Executor, ThreadExecutor
 from mixminion.client.directory import Directory
 from mixminion.client.identities import Identities
+from mixminion.client.imported import ImportedServers
 from mixminion.client.keeping import Keeping
+from mixminion.client.kept_entries import KeptEntries
 from mixminion.client.key_sources import Asking, KeysSection
 from mixminion.client.keys import Keys
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Mailboxes, Visit
 from mixminion.client.outbox import Outbox, Unbuilt, Waiting
 from mixminion.client.outgoing import Outgoing
 from mixminion.client.packets import Letter
+from mixminion.client.path_section import PathsSection
+from mixminion.client.pinging import Ping
 from mixminion.client.progress import Event, LeftOut, Progress, Sent, silent
 from mixminion.client.remembering import ReplyBlocksSection
 from mixminion.client.reply_blocks import ReplyBlocks
 from mixminion.client.replying import Answer, Replying
 from mixminion.client.report import DirectoryReport
 from mixminion.client.schedule import Schedule
+from mixminion.client.sections import OutboxSection
 from mixminion.client.sender import Flushed, Sender
 from mixminion.client.withdrawing import Cancelled
 from mixminion.config import Config
@@ -51,7 +61,7 @@ from mixminion.dirhttp.errors import NoDirectory
 from mixminion.dirhttp.fetch import Fetcher
 from mixminion.dirhttp.sources import Source, over_tls, through
 from mixminion.interfaces import Random
-from mixminion.paths import language
+from mixminion.paths import select
 from mixminion.util.hostport import HostPort
 
 __all__ = ["Client", "Config", "Consensus", "Server", "View", "load_config"]
@@ -94,11 +104,17 @@ class Client(Service):
         self._authorities = section.authorities
         self._folder = home / "directory"
         self._clock = reactor
+        self._connect = connect
         self._default_path = config[PathsSection].default_path or ""
         self._database = Database(home / "client.sqlite", executor)
         self._outbox = Outbox(self._database)
         self._cache = DocumentCache(section.identities, self._folder, executor.run)
         self._schedule = Schedule(self._database, reactor, random)
+        self.imported = ImportedServers(self._database, executor, reactor)
+        """Servers that are known from files."""
+        lists = config[PathsSection].lists
+        self.entries = KeptEntries(self._database, reactor, random, lists)
+        """The servers that packets go to first."""
 
         proxies = section.proxies(os.environ)
 
@@ -116,6 +132,7 @@ class Client(Service):
             ),
             schedule=self._schedule,
             configured=section.places,
+            beside=self.imported.beside,
             executor=executor,
             clock=reactor,
             random=random,
@@ -136,11 +153,20 @@ class Client(Service):
             config[ReplyBlocksSection],
         )
         self._sender = Sender(
-            self._directory, self._outbox, reactor, random, connect, executor, self._default_path
+            self._directory,
+            self._outbox,
+            reactor,
+            random,
+            connect,
+            executor,
+            self._default_path,
+            self.entries,
         )
         self._replying = Replying(
-            self._directory, self._outbox, self._sender, reactor, random, executor
+            self._directory, self._outbox, self._sender, reactor, random, executor, self.entries
         )
+        self._carrying = Carrying(self._database, self._outbox, self._sender, reactor, executor)
+        self._aging = Aging(self._database, config[OutboxSection], reactor)
 
     async def send(
         self,
@@ -160,13 +186,15 @@ class Client(Service):
         encrypt_to: bytes | None = None,
         reply_blocks: int = 0,
         identity: str | None = None,
+        hand_over: bool = True,
         progress: Progress = silent,
     ) -> Sent:
         """Send one message; returns when the first server of its path has it on disk.
 
         What does not fit one packet goes in several, each over a path of its own, of which some
         may be lost; with *large* also in more than the network's messages are meant to take.  With
-        *copies* even a small message goes so many times, and more, and is delivered once.
+        *copies* even a small message goes so many times, and more, and is delivered once.  Without
+        *hand_over* it is only kept, for :meth:`flush` or :meth:`export`.
 
         *address* is ``user@example.org``, ``mbox:user@server``, ``mailbox:CAPABILITY@server``,
         ``news:group``, ``drop`` or ``exit:text``, or several for one exit; *cc* and *bcc* are more
@@ -201,12 +229,7 @@ class Client(Service):
                 everybody, content, subject, shown=shown, whole=whole, blocks=blocks
             )
         del content  # it may be large, and the caller may have let go of it
-        path = self._default_path if path is None else path
-        if path:
-            language.parse(path)
-        if to.server is not None:
-            view = await self.view(progress=progress)
-            path = language.ending_at(path, to.server, view.parameters.hops)
+        path = await self._route(to.server, path, progress)
         if key is not None:
             view = await self.view(progress=progress)
             composed = await self._executor.run(sealing.seal, view, to, composed, key)
@@ -217,6 +240,7 @@ class Client(Service):
             progress,
             copies=copies,
             large=large,
+            hand_over=hand_over,
         )
 
     async def reply(
@@ -242,9 +266,7 @@ class Client(Service):
         """
         found = blocks_text.find(blocks) if isinstance(blocks, bytes) else list(blocks)
         composed = compose.reply(content, subject, whole=whole)
-        path = self._default_path if path is None else path
-        if path:
-            language.parse(path)
+        path = await self._route(None, path, progress)
         if composed.left_out:
             progress(LeftOut(composed.left_out))
         usual = bool(path) and path == self._default_path
@@ -267,6 +289,26 @@ class Client(Service):
         """Delete kept packets and messages in fragments; how many packets there were."""
         numbers = list(ids)
         return await self._outbox.delete(numbers) + await self._outbox.delete_large(numbers)
+
+    async def export(self, path: Path, ids: Iterable[int] = ()) -> int:
+        """Move what is kept, or of that only *ids*, into a new file, for another machine to send;
+        how many packets.
+
+        :raises NothingToCarry: nothing of that is kept.
+        """
+        return await self._carrying.export(path, set(ids))
+
+    async def bring(self, octets: bytes, *, progress: Progress = silent) -> list[int]:
+        """Keep the packets of such a file; the ids of those that are new here.
+
+        :raises NotPackets: it is none, or one for another network.
+        """
+        return await self._carrying.bring(await self.view(progress=progress), octets)
+
+    async def tend_outbox(self, *, progress: Progress = silent) -> None:
+        """Tell of what is kept for long, and delete what the configuration says is too old."""
+        for event in await self._aging.look():
+            progress(event)
 
     async def expired(self) -> list[Waiting]:
         """Those of the kept packets that no server takes any more."""
@@ -346,6 +388,12 @@ class Client(Service):
             raise NoDirectory
         return octets
 
+    async def ping(self, server: str, *, progress: Progress = silent) -> list[Ping]:
+        """Whether each address of the server of that nickname answers.  That is not anonymous."""
+        view = await self.view(progress=progress)
+        found = select.find(view, server)
+        return await pinging.ping(found, view.packet_length, self._clock, self._connect)
+
     async def servers(self) -> tuple[Server, ...]:
         """All listed servers, by nickname."""
         listed = (await self.view()).servers
@@ -395,6 +443,11 @@ class Client(Service):
         self._keeping.stop()
         await self._sender.close()
         await self._database.close()
+
+    async def _route(self, server: str | None, path: str | None, progress: Progress) -> str:
+        """The path of a message that ends at *server*, if its address names one."""
+        look = partial(self.view, progress=progress)
+        return await routes.route(server, path, self._default_path, self.imported, look)
 
 
 def _dialler(reactor: Any) -> Callable[[HostPort], IStreamClientEndpoint]:

@@ -81,7 +81,10 @@ def collect(connection: sqlite3.Connection, ids: Collection[int]) -> bytes:
     """An export of the identities with those ids."""
     keys: dict[int, bytes] = {}
     identities, blocks = [], []
-    for id, *row in connection.execute("SELECT id, name, public, secret, address FROM identities"):
+    rows = connection.execute(
+        "SELECT id, name, public, secret, address FROM identities ORDER BY id"
+    )
+    for id, *row in rows:
         if id in ids:
             identities.append(_Identity(*row))
             keys[id] = row[1]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from mixminion.client.answer_addresses import AnswerAddress
-from mixminion.client.identity_errors import LifetimeTooLong
+from mixminion.client.identity_errors import LifetimeTooLong, NoAnswerAddress
 from mixminion.directory.consensus import KeyPeriod
 from mixminion.directory.errors import NoKeyPeriod
 from mixminion.directory.view import View
 from mixminion.interfaces import Random
 from mixminion.mixing.delays import truncated_exponential
 from mixminion.paths import language
+from mixminion.paths.errors import ExitTooSmall
 from mixminion.paths.select import ExitRequirement, choose
 from mixminion.sphinx import geometry as geometries
 from mixminion.sphinx import surb
@@ -59,7 +60,11 @@ def build(
         spec = language.parse(language.ending_at("", where.server, parameters.hops))
     exit = ExitRequirement(where.exit, geometry.payload, recipients=1)
     moment = max(now, period.begins)  # its keys are chosen for
-    choice = choose(view, spec, exit, now=moment, random=random)
+    try:
+        choice = choose(view, spec, exit, now=moment, random=random)
+    except ExitTooSmall:
+        why = f"answers have {geometry.payload:,} octets, and no exit {where.exit!r} takes as much"
+        raise NoAnswerAddress(address=where.text, why=why) from None
     mean, cap = parameters.mean_delay_ms, parameters.delay_cap_ms
     hops = [
         Hop(

@@ -140,6 +140,25 @@ class Sent:
     delay: float  #: seconds until it arrives, on average
     expected: float  #: when that is, Unix seconds
     packets: int = 1
+    handed: bool = True
+    """False where it was only to be kept; ``expected`` is counted from now all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLong:
+    """So many packets, blocks of a large message included, are kept longer than ``[Outbox]
+    warn-after``."""
+
+    packets: int
+    since: int  #: the oldest of them, Unix seconds, rounded down to the hour
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """So many packets were kept for ``[Outbox] delete-after`` and are gone, without being sent."""
+
+    packets: int
+    since: int  #: the oldest of them, Unix seconds, rounded down to the hour
 
 
 Event = (
@@ -157,6 +176,8 @@ Event = (
     | BlockPassedOver
     | BlocksUsed
     | Sent
+    | KeptLong
+    | Deleted
 )
 Progress = Callable[[Event], None]
 
