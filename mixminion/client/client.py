@@ -29,6 +29,7 @@ from mixminion.client.aging import Aging
 from mixminion.client.carrying import Carrying
 from mixminion.client.comparison import Comparison
 from mixminion.client.configuration import ClientSection, DirectorySection
+from mixminion.client.counting import Counted, count
 from mixminion.client.database import Database, Executor, ThreadExecutor
 from mixminion.client.directory import Directory
 from mixminion.client.identities import Identities
@@ -105,6 +106,8 @@ class Client(Service):
         self._authorities = section.authorities
         self._folder = home / "directory"
         self._clock = reactor
+        self._executor = executor
+        self._random = random
         self._connect = connect
         self._default_path = config[PathsSection].default_path or ""
         self._database = Database(home / "client.sqlite", executor)
@@ -152,6 +155,8 @@ class Client(Service):
             reactor,
             random,
             config[ReplyBlocksSection],
+            executor,
+            lists,
         )
         self._sender = Sender(
             self._directory,
@@ -225,10 +230,7 @@ class Client(Service):
             key = await sealing.key_for(self.keys, to, written[0], encrypt_to, progress)
         composed = compose.compose_for(everybody, content, subject, shown=shown, whole=whole)
         if reply_blocks:
-            made = await self.reply_blocks.create(
-                reply_blocks, identity=identity, progress=progress
-            )
-            blocks = blocks_text.encode(made)
+            blocks = await self.reply_blocks.armored(reply_blocks, identity, progress)
             composed = compose.compose_for(
                 everybody, content, subject, shown=shown, whole=whole, blocks=blocks
             )
@@ -246,6 +248,25 @@ class Client(Service):
             large=large,
             hand_over=hand_over,
         )
+
+    async def count_packets(
+        self,
+        address: str | Sequence[str],
+        content: bytes,
+        *,
+        subject: str | None = None,
+        whole: bool = False,
+        copies: int = 1,
+        progress: Progress = silent,
+    ) -> Counted:
+        """How many packets :meth:`send` would make of a message; nothing is sent or kept."""
+        everybody = recipients.gather([address] if isinstance(address, str) else list(address))
+        composed = compose.compose_for(everybody, content, subject, whole=whole)
+        to = everybody.address
+        letter = Letter(to.exit, to.recipients, composed.parts, "")
+        view = await self.view(progress=progress)
+        now = self._clock.seconds()
+        return await self._executor.run(count, view, letter, copies, now, self._random)
 
     async def reply(
         self,
@@ -274,11 +295,8 @@ class Client(Service):
         found = blocks_text.find(blocks) if isinstance(blocks, bytes) else list(blocks)
         composed = compose.reply(content, subject, whole=whole)
         if reply_blocks:
-            made = await self.reply_blocks.create(
-                reply_blocks, identity=identity, progress=progress
-            )
-            armored = blocks_text.encode(made)
-            composed = compose.reply(content, subject, whole=whole, blocks=armored)
+            own = await self.reply_blocks.armored(reply_blocks, identity, progress)
+            composed = compose.reply(content, subject, whole=whole, blocks=own)
         path = await self._route(None, path, progress)
         if composed.left_out:
             progress(LeftOut(composed.left_out))

@@ -53,6 +53,8 @@ TEMPLATE = """\
 #remember-for = 30 days
 # How long after its last day the answer to a block can be read.
 #wait-for-answers = 60 days
+# A folder, on another disk say, for copies of what opens the answers.
+#copies = /media/stick/mixminion
 
 [Keys]
 # Who is asked for other people's keys: NAME=FOLDER, or NAME=https://keys.example.org/{hash}.key.
