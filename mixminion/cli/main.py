@@ -27,6 +27,7 @@ BROKEN_PIPE = 1  # as click has it
 COMMANDS = {
     "join": "Join a network: say whom to believe, and fetch the directory.",
     "send": "Send a message anonymously.",
+    "count-packets": "Say how many packets a message takes.",
     "queue": "Show, send or delete messages that were not sent yet.",
     "identity": "Names of your own, each with a key pair.",
     "reply-block": "Let people answer you: make, show and delete reply blocks.",

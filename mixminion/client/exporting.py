@@ -19,8 +19,6 @@ from mixminion.payload import capability
 
 PURPOSE = b"mixminion2 identity export"
 VERSION = 1
-LIMIT = 64 * 2**20
-"""Octets of a file that is read."""
 
 
 class _Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
