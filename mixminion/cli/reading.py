@@ -98,10 +98,10 @@ def write(
     else:
         for each in readable:
             _show(each, titles)
+    sys.stdout.flush()
     if not as_json:
         for each in opened:
             _tell(each)
-    sys.stdout.flush()
 
 
 def problem(opened: Sequence[api.Opened]) -> api.MixminionError | None:
