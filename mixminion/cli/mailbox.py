@@ -14,6 +14,7 @@ from mixminion import api
 from mixminion.cli import reading
 from mixminion.cli.client import config_option, run, say, tell
 from mixminion.cli.output import json_option, print_result
+from mixminion.client.usual import FRAMES
 from mixminion.disk import private
 from mixminion.util import times
 
@@ -64,7 +65,7 @@ def list_mailboxes(config: api.Config, as_json: bool) -> None:
     "-n",
     "--frames",
     type=click.IntRange(1, MOST),
-    default=api.FRAMES,
+    default=FRAMES,
     show_default=True,
     help="How many frames to ask for: the same each time shows nothing of what is there.",
 )

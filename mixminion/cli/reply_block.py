@@ -27,11 +27,11 @@ MOST = 100
 Row = tuple[str, ...]
 
 SENTENCES = {
-    api.State.USABLE: "can be answered until",
-    api.State.EARLY: "cannot be answered yet: from",
-    api.State.LATE: "cannot be answered any more: ended",
-    api.State.FOREIGN: "is of another network, or older than the directory held here; valid until",
-    api.State.UNKNOWN: "valid until",
+    "usable": "can be answered until",
+    "not-yet": "cannot be answered yet: from",
+    "expired": "cannot be answered any more: ended",
+    "another-network": "is of another network, or older than the directory held here; valid until",
+    "unknown": "valid until",
 }
 
 
