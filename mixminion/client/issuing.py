@@ -11,6 +11,7 @@ from mixminion.interfaces import Random
 from mixminion.mixing.delays import truncated_exponential
 from mixminion.paths import language
 from mixminion.paths.errors import ExitTooSmall
+from mixminion.paths.preferences import Lists, Preferences
 from mixminion.paths.select import ExitRequirement, choose
 from mixminion.sphinx import geometry as geometries
 from mixminion.sphinx import surb
@@ -47,9 +48,10 @@ def periods(view: View, now: float, lifetime: float, least: int) -> list[KeyPeri
 
 
 def build(
-    view: View, period: KeyPeriod, where: AnswerAddress, now: float, random: Random
+    view: View, period: KeyPeriod, where: AnswerAddress, now: float, random: Random, lists: Lists
 ) -> tuple[Surb, SurbKey]:
-    """One block over a path of its own, of the network's length, and what opens its answer.
+    """One block over a path of its own, of the network's length, and what opens its answer.  Its
+    first server is no entry of ours: whoever answers does not get to know those.
 
     :raises UserError: of :mod:`mixminion.paths`, where there is no path to that address.
     """
@@ -61,7 +63,8 @@ def build(
     exit = ExitRequirement(where.exit, geometry.payload, recipients=1)
     moment = max(now, period.begins)  # its keys are chosen for
     try:
-        choice = choose(view, spec, exit, now=moment, random=random)
+        preferences = Preferences(lists=lists)
+        choice = choose(view, spec, exit, now=moment, random=random, preferences=preferences)
     except ExitTooSmall:
         why = f"answers have {geometry.payload:,} octets, and no exit {where.exit!r} takes as much"
         raise NoAnswerAddress(address=where.text, why=why) from None

@@ -184,6 +184,27 @@ class ExportTests(BlocksCase):
         there_now = await self.result("reply-block", "list", *there)
         self.assertEqual(there_now, await self.result("reply-block", "list"))
 
+    async def test_copies(self):
+        """What was made after the export is taken over from the folder that was configured."""
+        place = self.folder / "stick"
+        self.configure(f"[ReplyBlocks]\ncopies = {place}\n")
+        file = str(self.folder / "keys")
+        await self.result("identity", "create", "default", "--passphrase-file", self.secret)
+        await self.result("identity", "export", file, "--passphrase-file", self.secret)
+        await self.result("reply-block", "create")
+        config = self.folder / "other.conf"
+        config.write_text(self.network.config("[Client]\nhome = other\n"))
+        there = ("-f", str(config), "--passphrase-file", self.secret)
+        done = await self.run_command("reply-block", "restore", str(place), *there)
+        self.assertRefused(done, 64, "is not here", "identity import")
+        await self.result("identity", "import", file, *there)
+        done = await self.run_command("reply-block", "restore", str(place), "-f", str(config))
+        self.assertRefused(done, 77, "protected by a passphrase")
+        taken = await self.result("reply-block", "restore", str(place), *there)
+        self.assertEqual(taken, {"mailboxes": 1, "reply_blocks": 2})
+        done = await self.run_command("reply-block", "restore", str(self.config), *there)
+        self.assertRefused(done, 65, "no copy")
+
     async def test_wrong(self):
         """Other files, and ones that are not there."""
         for file, code, part in ((self.secret, 65, "no export"), ("/nowhere", 65, "No such file")):

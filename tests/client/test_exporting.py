@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import shutil
 
+from mixminion.client import copying
 from mixminion.client.exporting import PURPOSE, Restored
 from mixminion.client.identity_errors import (
+    CopyOfAnother,
     NoSuchIdentity,
+    NotACopy,
     NotAnExport,
     PassphraseNeeded,
     WrongExportPassphrase,
 )
 from mixminion.crypto.passphrase import Passphrase
 from mixminion.crypto.rng import SystemRandom
-from tests.client.test_reply_blocks import BlocksCase
+from mixminion.disk.errors import WriteFailed
+from tests.client.test_reply_blocks import WEEK, BlocksCase
 
 
 class ExportCase(BlocksCase):
@@ -97,6 +101,90 @@ class RestoreTests(ExportCase):
         self.lose()
         self.assertEqual(self.restore(exported), Restored(("bob",), 1, 2))
         self.assertRaises(NoSuchIdentity, self.export, "alice")
+
+
+class CopiesTests(ExportCase):
+    """Blocks that were made after the export."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.place = self.folder / "stick"
+        self.copying()
+
+    def copying(self, more: str = "") -> None:
+        self.new_client(f"[ReplyBlocks]\ncopies = {self.place}\n{more}")
+
+    def copies(self) -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in copying.files(self.place)}
+
+    def test_lost_machine(self) -> None:
+        """The identity was exported before any block was made: with the copies all answers are
+        read, also at mailboxes that were made later."""
+        self.ask(self.client.identities.create("bob", passphrase=b"secret"))
+        self.ask(self.client.identities.get())
+        exported = self.export()
+        mine, bobs = self.make()[0], self.make(identity="bob")[0]
+        addresses = [each.address for each in self.ask(self.client.mailboxes())]
+        self.lose()
+        self.assertRaises(CopyOfAnother, self.take)
+        self.restore(exported)
+        self.assertRaises(PassphraseNeeded, self.take)
+        self.assertEqual(self.ask(self.blocks.all()), [])
+        self.assertEqual(self.take(b"secret"), Restored((), 2, 4))
+        self.assertEqual(self.take(b"secret"), Restored((), 0, 0))
+        self.assertEqual(
+            sorted(each.address for each in self.ask(self.client.mailboxes())), sorted(addresses)
+        )
+        self.assertEqual(self.read(self.answer(mine)[1]), b"yes")
+        self.assertEqual(self.read(self.answer(bobs)[1], b"secret"), b"yes")
+
+    def take(self, passphrase: bytes | None = None) -> Restored:
+        restored: Restored = self.ask(self.blocks.restore(self.copies(), passphrase))
+        return restored
+
+    def test_before_they_are_handed_out(self) -> None:
+        """Where no copy can be written no block is handed out, and none is remembered."""
+        self.place.write_bytes(b"a file, not a folder")
+        self.assertRaises(WriteFailed, self.make)
+        self.assertEqual(self.ask(self.blocks.all()), [])
+
+    def test_sealed(self) -> None:
+        """A copy is private, and says nothing of addresses."""
+        self.make(address="bob@example.org")
+        [path] = self.place.iterdir()
+        self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+        self.assertNotIn(b"example", path.read_bytes())
+        self.assertRegex(path.name, r"^2027-07-08-[0-9a-f]{16}\.mixcopy$")
+
+    def test_old(self) -> None:
+        """Copies go when the blocks in them are forgotten, too; other files stay."""
+        self.copying("wait-for-answers = 3 days\n")
+        self.make()
+        other = self.place / "2001-01-01.txt"
+        other.write_bytes(b"")
+        [first] = self.copies()
+        self.clock.advance(WEEK)
+        self.network.sign()
+        self.ask(self.client.update())
+        self.make()
+        self.assertEqual(len(self.copies()), 2)
+        self.clock.advance(WEEK)
+        self.network.sign()
+        self.ask(self.client.update())
+        self.make()
+        self.assertEqual(len(self.copies()), 2)
+        self.assertNotIn(first, self.copies())
+        self.assertTrue(other.exists())
+
+    def test_wrong(self) -> None:
+        """Files that are none, or were changed, are refused, and nothing of the others is taken."""
+        self.make()
+        [(name, octets)] = self.copies().items()
+        self.ask(self.blocks.delete([1, 2]))
+        for wrong in (b"", b"Hello", octets[:50], octets[:-1], octets[:-1] + b"x"):
+            work = self.blocks.restore({name: octets, "wrong": wrong})
+            self.assertRaises(NotACopy, self.ask, work)
+        self.assertEqual(self.ask(self.blocks.all()), [])
 
 
 class WrongTests(ExportCase):

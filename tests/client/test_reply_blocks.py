@@ -55,16 +55,19 @@ class BlocksCase(VirtualCase):
         body = reply.to_body(GEOMETRY, block, text, SystemRandom())
         crossed = crossover.cross(GEOMETRY, body)
         assert crossed is not None
-        next_hop, packet = crossed
+        return self.follow(*crossed, period)
+
+    def follow(self, node_id: bytes, packet: bytes, period: int) -> tuple[list[str], Reply]:
+        """The path of a packet to the end of a reply block."""
         path = []
         while True:
-            [mix] = [each for each in self.network.mixes if each.node_id == next_hop]
+            [mix] = [each for each in self.network.mixes if each.node_id == node_id]
             path.append(mix.nickname)
             answer = Unwrapper(GEOMETRY, mix.node_id, mix.key(period)[0]).unwrap(packet)
             if isinstance(answer, Reply):
                 return path, answer
             assert isinstance(answer, Relay)
-            next_hop, packet = answer.next, answer.packet
+            node_id, packet = answer.next, answer.packet
 
     def read(self, found: Reply, passphrase: bytes | None = None) -> bytes | None:
         """What came for a block, opened by whoever's it is."""
@@ -324,6 +327,10 @@ class InspectTests(BlocksCase):
         self.ask(self.blocks.delete([1, 2]))
         [found] = self.inspect([block])
         self.assertIsNone(found.own)
+        self.assertFalse(found.used)
+        self.ask(self.client.reply(block, b"yes"))
+        [found] = self.inspect([block])
+        self.assertTrue(found.used)
 
 
 class SendTests(BlocksCase):
@@ -353,6 +360,21 @@ class SendTests(BlocksCase):
         self.assertTrue(content.startswith(b"\0\xff\n-----BEGIN "))
         self.assertEqual(len(blocks_text.find(content)), 2)
         self.assertEqual({each.name for each in self.ask(self.blocks.all())}, {"bob"})
+
+    def test_answer(self) -> None:
+        """An answer that can be answered, too."""
+        block = self.ask(self.blocks.create())[0]
+        self.ask(self.client.identities.create("bob"))
+        self.ask(self.client.reply(block, b"And you?", reply_blocks=1, identity="bob"))
+        [(mix, packet)] = [
+            (mix, packet) for mix in self.network.mixes for packet in mix.intake.packets
+        ]
+        _, found = self.follow(mix.node_id, packet, 2999)
+        content = self.read(found)
+        assert content is not None
+        self.assertTrue(content.startswith(b"And you?\n-----BEGIN "))
+        self.assertEqual(len(blocks_text.find(content)), 2)
+        self.assertEqual([each.name for each in self.ask(self.blocks.all())][2:], ["bob", "bob"])
 
     def test_refused(self) -> None:
         """What cannot be sent makes no blocks."""
