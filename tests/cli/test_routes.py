@@ -66,10 +66,15 @@ class EntriesTests(RouteCase):
         found = json.loads((await self.run_command("entries", "list", "--json")).out)
         silent, other = (each["nickname"] for each in found[:2])
         await self.shut(silent)
-        for _ in range(6):
+        said = ""
+        for _ in range(20):  # until it was drawn
+            if "takes nothing now" in said:
+                break
             done = await self.run_command("send", "-t", "drop", stdin=b"x")
-            self.assertEqual(done.code, 0, done.err)
-            self.assertIn(f"handed to {other}", done.err)
+            said = done.err
+            self.assertEqual(done.code, 0, said)
+            self.assertIn(f"handed to {other}", said)
+        self.assertIn(f"{silent}, where your packet was to begin, takes nothing now", said)
         done = await self.run_command("entries", "list")
         self.assertRegex(done.out.splitlines()[1], f"^{silent} .* takes nothing since {DATE}$")
 
@@ -154,9 +159,7 @@ class PingTests(RouteCase):
         await self.shut("mix2")
         done = await self.run_command("ping", "mix2")
         self.assertEqual(done.code, 69)
-        self.assertIn(
-            "does not answer: The server cannot be reached (connection refused)", done.out
-        )
+        self.assertIn("does not answer (connection refused)\n", done.out)
         found = json.loads((await self.run_command("ping", "mix2", "--json")).out)
         self.assertEqual(found["addresses"][0]["error"], "dial-failed")
 
