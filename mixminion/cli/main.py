@@ -34,6 +34,8 @@ COMMANDS = {
     "queue": "Show, send or delete messages that were not sent yet.",
     "identity": "Names of your own, each with a key pair.",
     "reply-block": "Let people answer you: make, show and delete reply blocks.",
+    "decode": "Read what came back: answers to your reply blocks, and messages.",
+    "fragments": "Answers in several parts, of which not all are here.",
     "mailbox": "Get messages without an address: make a mailbox, and fetch from it.",
     "key": "Encrypt: keys of others, and your own.",
     "entries": "Show or replace the servers that your packets go to first.",
