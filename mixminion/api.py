@@ -20,11 +20,22 @@ Everything that can go wrong is a :class:`MixminionError` with a ``code`` and ``
 
 from mixminion.client.client import Client, Config, Consensus, Server, View, load_config
 from mixminion.client.database import InlineExecutor
-from mixminion.client.errors import MessageTooLarge, NotHandedOver
+from mixminion.client.errors import (
+    AlreadyHandedOver,
+    MessageTooLarge,
+    NotHandedOver,
+    Withdrawn,
+)
+from mixminion.client.exporting import Restored
+from mixminion.client.identities import Identity, Unlocked
+from mixminion.client.inspecting import Inspected, ReplyBlock, State
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Visit
 from mixminion.client.outbox import Unbuilt, Waiting
+from mixminion.client.outgoing import Outgoing
 from mixminion.client.progress import (
     Asked,
+    BlockPassedOver,
+    BlocksUsed,
     Compared,
     Deleted,
     Event,
@@ -42,11 +53,16 @@ from mixminion.client.progress import (
 )
 from mixminion.client.report import DirectoryReport, HeldConsensus, SignedTwice
 from mixminion.client.sender import Flushed
+from mixminion.client.withdrawing import Cancelled
 from mixminion.errors import MixminionError, render
 
 __all__ = [
     "FRAMES",
+    "AlreadyHandedOver",
     "Asked",
+    "BlockPassedOver",
+    "BlocksUsed",
+    "Cancelled",
     "Client",
     "Compared",
     "Config",
@@ -60,8 +76,10 @@ __all__ = [
     "Flushed",
     "HandedOver",
     "HeldConsensus",
+    "Identity",
     "InFragments",
     "InlineExecutor",
+    "Inspected",
     "Kept",
     "KeptLong",
     "LeftOut",
@@ -69,16 +87,22 @@ __all__ = [
     "MessageTooLarge",
     "MixminionError",
     "NotHandedOver",
+    "Outgoing",
     "PathChosen",
     "Progress",
+    "ReplyBlock",
+    "Restored",
     "Sent",
     "Server",
     "SignedTwice",
+    "State",
     "Unbuilt",
+    "Unlocked",
     "View",
     "Visit",
     "Waiting",
     "Warned",
+    "Withdrawn",
     "load_config",
     "render",
 ]

@@ -28,6 +28,8 @@ COMMANDS = {
     "join": "Join a network: say whom to believe, and fetch the directory.",
     "send": "Send a message anonymously.",
     "queue": "Show, send or delete messages that were not sent yet.",
+    "identity": "Names of your own, each with a key pair.",
+    "reply-block": "Let people answer you: make, show and delete reply blocks.",
     "mailbox": "Get messages without an address: make a mailbox, and fetch from it.",
     "list-servers": "List the servers of the network.",
     "update": "Fetch the newest directory.",

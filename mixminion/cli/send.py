@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +9,10 @@ from typing import Any
 import click
 
 from mixminion import api
+from mixminion.cli import answering, given
 from mixminion.cli.client import config_option, run, say
 from mixminion.cli.output import json_option, print_result
 from mixminion.client.configuration import ClientSection
-from mixminion.client.errors import BadInput
 from mixminion.util import times
 
 NOTICE = (
@@ -29,9 +27,22 @@ NOTICE = (
     "--to",
     metavar="ADDRESS",
     multiple=True,
-    required=True,
     help="user@example.org, mbox:user@server, news:group, drop, or exit:text.  May be given several"
     " times, as the next two.",
+)
+@click.option(
+    "-R",
+    "--answer",
+    "answered",
+    metavar="FILE",
+    help="Answer whoever sent the message in FILE, by a reply block in it, instead of -t; - is"
+    " standard input, and -i is needed then.",
+)
+@click.option(
+    "--again",
+    is_flag=True,
+    help="With -R: take reply blocks that were used already, too.  Whoever watches their servers"
+    " may see that two answers belong together, and mostly only the first one arrives.",
 )
 @click.option("--cc", metavar="ADDRESS", multiple=True, help="Another recipient, shown as Cc.")
 @click.option("--bcc", metavar="ADDRESS", multiple=True, help="One whom the mail does not show.")
@@ -97,6 +108,15 @@ NOTICE = (
     type=click.Path(path_type=Path),
     help="Write its packets to a new FILE, for another machine to send (`mixminion queue import`).",
 )
+@click.option(
+    "--reply-blocks",
+    metavar="N",
+    type=click.IntRange(0, 20),
+    default=0,
+    help="Put N pairs of reply blocks below the text, so that it can be answered N times in this"
+    " key period and N times in the next.  One pair takes half a packet.",
+)
+@click.option("--identity", metavar="NAME", help="Who reads the answers.  [default: default]")
 @click.option("-v", "--verbose", is_flag=True, help="Show the servers of the path.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something goes wrong.")
 @json_option
@@ -104,6 +124,8 @@ NOTICE = (
 def command(
     config: api.Config,
     to: tuple[str, ...],
+    answered: str | None,
+    again: bool,
     cc: tuple[str, ...],
     bcc: tuple[str, ...],
     name: str | None,
@@ -116,6 +138,8 @@ def command(
     large: bool,
     only_keep: bool,
     output: Path | None,
+    reply_blocks: int,
+    identity: str | None,
     verbose: bool,
     quiet: bool,
     as_json: bool,
@@ -130,30 +154,61 @@ def command(
     """
     if whole and subject is not None:
         raise click.UsageError("With --message the subject stands in the message itself.")
-    content = [_read(source)]  # taken out below: nothing holds what may be large
+    answering.check(
+        answered,
+        source,
+        {
+            "-t": to,
+            "--cc": cc,
+            "--bcc": bcc,
+            "--from-name": name,
+            "--reply-to": reply_to,
+            "--copies": copies > 1,
+        },
+        again=again,
+    )
+    blocks = None if answered is None else answering.blocks(answered)
+    content = [given.read(source)]  # taken out below: nothing holds what may be large
     telling = _Telling(say if not quiet else lambda line: None, verbose)
     hand_over = not only_keep and output is None
     if config[ClientSection].one_shot_notice and hand_over:
         telling.say(NOTICE)
 
     async def send(client: api.Client) -> api.Sent:
-        sent = await client.send(
-            to,
-            content.pop(),
-            cc=cc,
-            bcc=bcc,
-            subject=subject,
-            name=name,
-            reply_to=reply_to,
-            whole=whole,
-            path=path,
-            copies=copies,
-            large=large,
-            hand_over=hand_over,
-            progress=telling.tell,
-        )
+        if blocks is not None:
+            sent = await client.reply(
+                blocks,
+                content.pop(),
+                subject=subject,
+                whole=whole,
+                path=path,
+                again=again,
+                large=large,
+                hand_over=hand_over,
+                progress=telling.tell,
+            )
+        else:
+            sent = await client.send(
+                to,
+                content.pop(),
+                cc=cc,
+                bcc=bcc,
+                subject=subject,
+                name=name,
+                reply_to=reply_to,
+                whole=whole,
+                path=path,
+                copies=copies,
+                large=large,
+                hand_over=hand_over,
+                reply_blocks=reply_blocks,
+                identity=identity,
+                progress=telling.tell,
+            )
         if output is not None:
-            await client.export(output.absolute(), [sent.id])
+            # an answer's packets have numbers of their own, one after the other
+            numbers = [sent.id] if blocks is None else range(sent.id, sent.id + sent.packets)
+            await client.export(output.absolute(), numbers)
         return sent
 
     try:
@@ -197,6 +252,11 @@ class _Telling:
                 self.say(f"chose a path of {len(path)}{shown}")
                 for warning in warnings:
                     self.say(f"warning: {warning}")
+            case api.BlockPassedOver(number, why):
+                self.say(f"reply block {number} is passed over: {why}")
+            case api.BlocksUsed(used, left):
+                blocks = "1 reply block" if used == 1 else f"{used} reply blocks"
+                self.say(f"answers with {blocks}; {left} more could be used now")
             case api.Kept():
                 self.kept = True
             case api.InFragments(packets, needed):
@@ -215,18 +275,6 @@ class _Telling:
         if self.kept:
             return "Interrupted; the message is kept: `mixminion queue flush` sends it."
         return "Interrupted; nothing was sent or kept."
-
-
-def _read(source: str) -> bytes:
-    if source != "-":
-        try:
-            with open(source, "rb") as file:
-                return file.read()
-        except OSError as error:
-            raise BadInput(name=source, why=os.strerror(error.errno or 0)) from None
-    if sys.stdin.isatty():
-        say("Type the message; end it with Control-D on a line by itself.")
-    return sys.stdin.buffer.read()
 
 
 def _result(sent: api.Sent, verbose: bool) -> Mapping[str, Any]:

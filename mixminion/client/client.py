@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
+from typing_extensions import override
 
-from mixminion.client import comparison, compose, configuration, recipients, report
+from mixminion.client import blocks_text, comparison, compose, configuration, recipients, report
 from mixminion.client.aging import Aging
 from mixminion.client.carrying import Carrying
 from mixminion.client.comparison import Comparison
 from mixminion.client.configuration import ClientSection, DirectorySection, PathsSection
 from mixminion.client.database import Database, Executor, ThreadExecutor
 from mixminion.client.directory import Directory
+from mixminion.client.identities import Identities
 from mixminion.client.keeping import Keeping
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Mailboxes, Visit
 from mixminion.client.outbox import Outbox, Unbuilt, Waiting
+from mixminion.client.outgoing import Outgoing
 from mixminion.client.packets import Letter
-from mixminion.client.progress import LeftOut, Progress, Sent, silent
+from mixminion.client.progress import Event, LeftOut, Progress, Sent, silent
+from mixminion.client.remembering import ReplyBlocksSection
+from mixminion.client.reply_blocks import ReplyBlocks
+from mixminion.client.replying import Answer, Replying
 from mixminion.client.report import DirectoryReport
 from mixminion.client.schedule import Schedule
 from mixminion.client.sections import OutboxSection
 from mixminion.client.sender import Flushed, Sender
+from mixminion.client.withdrawing import Cancelled
 from mixminion.config import Config
 from mixminion.crypto.rng import SystemRandom
 from mixminion.directory.consensus import Consensus, Server
@@ -40,6 +49,8 @@ from mixminion.util.hostport import HostPort
 
 __all__ = ["Client", "Config", "Consensus", "Server", "View", "load_config"]
 
+P = ParamSpec("P")
+
 
 def load_config(filename: str | None = None) -> Config:
     """The configuration in *filename*, in ``$MIXMINION_CONFIG``, or the user's own.
@@ -50,8 +61,11 @@ def load_config(filename: str | None = None) -> Config:
     return configuration.load(configuration.find(filename, os.environ, Path.home()))
 
 
-class Client:
+class Client(Service):
     """Sends anonymous messages.  Several clients may use one state folder at a time.
+
+    It is a Twisted service: given a parent it keeps itself up to date and is closed with it.  It
+    works without that as well, until :meth:`close`; once closed it is over.
 
     *reactor* gives time, threads and connections.  *random*, *executor* (where state is read
     and written) and *dial* (an endpoint for a host and port) stand in for parts of it.
@@ -101,11 +115,24 @@ class Client:
         )
         self._keeping = Keeping(self._directory, self._schedule, reactor, random)
         self._mailboxes = Mailboxes(self._database, reactor, random, connect)
+        self.identities = Identities(self._database, executor, random)
+        self.reply_blocks = ReplyBlocks(
+            self._database,
+            self.identities,
+            self._mailboxes,
+            self._directory.view,
+            reactor,
+            random,
+            config[ReplyBlocksSection],
+        )
         self._sender = Sender(
             self._directory, self._outbox, reactor, random, connect, executor, self._default_path
         )
         self._carrying = Carrying(self._database, self._outbox, self._sender, reactor, executor)
         self._aging = Aging(self._database, config[OutboxSection], reactor)
+        self._replying = Replying(
+            self._directory, self._outbox, self._sender, reactor, random, executor
+        )
 
     async def send(
         self,
@@ -122,6 +149,8 @@ class Client:
         copies: int = 1,
         large: bool = False,
         hand_over: bool = True,
+        reply_blocks: int = 0,
+        identity: str | None = None,
         progress: Progress = silent,
     ) -> Sent:
         """Send one message; returns when the first server of its path has it on disk.
@@ -136,7 +165,8 @@ class Client:
         of them, shown and not shown in a mail's header.  *content* is plain text in UTF-8 or, with
         *whole*, a message of RFC 5322, whose own To and Cc are what is shown.  *name* and
         *reply_to* tell the recipients of the sender, by an exit whose policy allows it.  *path* is
-        in path language.
+        in path language.  So many pairs of *reply_blocks*, whose answers *identity* reads, are put
+        into the message; see :attr:`reply_blocks`.
 
         :raises NotHandedOver: it was not sent, but is kept; see :meth:`flush`.
         :raises MixminionError: nothing was sent or kept.
@@ -145,11 +175,14 @@ class Client:
         everybody = recipients.gather(shown_to, cc, bcc)
         to = everybody.address
         shown = compose.Shown(name, reply_to)
-        if whole:
-            composed = compose.from_message(to, content, shown=shown)
-        else:
-            composed = compose.from_text(
-                to, content, subject, shown=shown, to=everybody.to, cc=everybody.cc
+        composed = compose.compose_for(everybody, content, subject, shown=shown, whole=whole)
+        if reply_blocks:
+            made = await self.reply_blocks.create(
+                reply_blocks, identity=identity, progress=progress
+            )
+            blocks = blocks_text.encode(made)
+            composed = compose.compose_for(
+                everybody, content, subject, shown=shown, whole=whole, blocks=blocks
             )
         del content  # it may be large, and the caller may have let go of it
         path = self._default_path if path is None else path
@@ -167,6 +200,39 @@ class Client:
             large=large,
             hand_over=hand_over,
         )
+
+    async def reply(
+        self,
+        blocks: bytes | Sequence[bytes],
+        content: bytes,
+        *,
+        subject: str | None = None,
+        whole: bool = False,
+        path: str | None = None,
+        again: bool = False,
+        large: bool = False,
+        hand_over: bool = True,
+        progress: Progress = silent,
+    ) -> Sent:
+        """Answer somebody whose reply *blocks* one has, without knowing whom; as :meth:`send`.
+
+        *blocks* is the message that brought them, or they themselves.  Each is used once, unless
+        *again*; what does not fit one takes several.  *content* is what the other reads: octets of
+        any kind, or a mail when there is a *subject* or it is *whole*.
+
+        :raises NoUsableBlock: none of the blocks can be used now.
+        :raises TooFewBlocks: it takes more of them.
+        """
+        found = blocks_text.find(blocks) if isinstance(blocks, bytes) else list(blocks)
+        composed = compose.reply(content, subject, whole=whole)
+        path = self._default_path if path is None else path
+        if path:
+            language.parse(path)
+        if composed.left_out:
+            progress(LeftOut(composed.left_out))
+        usual = bool(path) and path == self._default_path
+        answer = Answer(composed.content, path, usual, again, large, hand_over)
+        return await self._replying.reply(found, answer, progress)
 
     async def flush(self, ids: Iterable[int] = (), *, progress: Progress = silent) -> Flushed:
         """Try again to hand over what is kept, or of that only *ids*."""
@@ -287,6 +353,45 @@ class Client:
         """All listed servers, by nickname."""
         listed = (await self.view()).servers
         return tuple(sorted(listed, key=lambda server: server.nickname.lower()))
+
+    def begin(
+        self, send: Callable[P, Coroutine[Any, Any, Sent]], *args: P.args, **kwargs: P.kwargs
+    ) -> Outgoing:
+        """Begin what *send* does, :meth:`send` of this client or what else takes ``progress``, and
+        watch it: ``client.begin(client.send, "alice@example.org", b"Hello")``."""
+        named: dict[str, Any] = dict(kwargs)
+        also: Progress = named.get("progress", silent)
+        any_send: Callable[..., Coroutine[Any, Any, Sent]] = send
+
+        def work(tell: Progress) -> Coroutine[Any, Any, Sent]:
+            def both(event: Event) -> None:
+                tell(event)
+                also(event)
+
+            return any_send(*args, **named | {"progress": both})
+
+        return Outgoing(work, self.cancel)
+
+    async def cancel(self, id: int) -> Cancelled:
+        """Call a message back, by its number in the outbox: nothing leaves of it any more.  What
+        was given to a server, or may have been, stays as it is; of a message in several packets
+        that may be some.
+
+        :raises AlreadyHandedOver: that is all of it.
+        """
+        return await self._sender.cancel(id)
+
+    @override
+    def startService(self) -> None:
+        """From now on do what a running client does; see :meth:`keep_updated`."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self.keep_updated()
+
+    @override
+    def stopService(self) -> Deferred[None]:
+        """See :meth:`close`."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self.close())
 
     async def close(self) -> None:
         """End links and close the state.  What was not handed over stays kept."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mixminion.client.errors import ConfigurationUnreadable, NoConfiguration
+from mixminion.client.remembering import ReplyBlocksSection
 from mixminion.client.sections import OutboxSection
 from mixminion.config import Config, option, parse, section, values
 from mixminion.directory.bootstrap import Authority, authority
@@ -38,6 +39,13 @@ TEMPLATE = """\
 [Paths]
 # Most people leave this alone: everybody's paths have the network's length.
 #default-path = *4
+
+[ReplyBlocks]
+# Whether blocks whose answers were read are remembered, and for how long.
+#remember-used = yes
+#remember-for = 30 days
+# How long after its last day the answer to a block can be read.
+#wait-for-answers = 60 days
 """
 
 
@@ -149,7 +157,7 @@ class PathsSection:
     )
 
 
-SECTIONS = (ClientSection, DirectorySection, PathsSection, OutboxSection)
+SECTIONS = (ClientSection, DirectorySection, PathsSection, ReplyBlocksSection, OutboxSection)
 
 
 def place(named: str | None, environment: Mapping[str, str], user_home: Path) -> Path:

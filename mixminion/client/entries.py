@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 from typing_extensions import override
 
-from mixminion.client.errors import NotHandedOver
+from mixminion.client.errors import NotHandedOver, Withdrawn
 from mixminion.client.outbox import Outbox
 from mixminion.errors import MixminionError, PeerError
 from mixminion.interfaces import Clock, Refusal
@@ -63,6 +63,10 @@ class Entry(LinkUser):
             self._ready.append(id)
             self._go_on()
         return done
+
+    def withdrawn(self, ids: Iterable[int]) -> None:
+        """These are not to be handed over any more, and the outbox has them no longer."""
+        self._fail(Failure(Withdrawn()), list(ids))
 
     def close(self) -> Deferred[None]:
         """End the link; what was not answered is given back."""

@@ -180,27 +180,23 @@ class PartlyHandedOver(NotHandedOver):
     )
 
 
-class NothingToCarry(UserError):
-    """Nothing is kept that could go into a file."""
+class Withdrawn(UserError):
+    """The message was called back while it was being sent."""
 
-    code = "nothing-to-carry"
-    sentence = "Nothing of that is kept; `mixminion queue list` shows what is."
-
-
-class PacketFileThere(UserError):
-    """A file that may have packets in it would be replaced."""
-
-    code = "packet-file-there"
-    sentence = "There is a file {path} already, which stays as it is; name another."
-    exit_code = EX_CANTCREAT
+    code = "called-back"
+    sentence = "The message was called back: what had not left yet is deleted."
+    exit_code = EX_UNAVAILABLE
 
 
-class NotPackets(UserError):
-    """A file that should have packets in it."""
+class AlreadyHandedOver(UserError):
+    """A message cannot be called back."""
 
-    code = "not-packets"
-    sentence = "This is no file of packets that could be sent: {why}; export it again."
-    exit_code = EX_DATAERR
+    code = "handed-over"
+    sentence = (
+        "Message {id} cannot be called back: it was given to a server, or may have been, or is not"
+        " in the outbox."
+    )
+    exit_code = EX_UNAVAILABLE
 
 
 # -- mailboxes ---------------------------------------------------------------------------

@@ -13,12 +13,16 @@ from twisted.internet.defer import Deferred
 from mixminion.client import packets, splitting
 from mixminion.client.database import Executor
 from mixminion.client.entries import Entry
-from mixminion.client.errors import MessageTooLarge, NotHandedOver, PartlyHandedOver
+from mixminion.client.errors import (
+    MessageTooLarge,
+    NotHandedOver,
+    PartlyHandedOver,
+    Withdrawn,
+)
 from mixminion.client.outbox import Large, Outbox
 from mixminion.client.packets import Letter
 from mixminion.client.progress import HandedOver, Kept, PathChosen, Progress, Sent
 from mixminion.client.progress import InFragments as Told
-from mixminion.client.splitting import Split
 from mixminion.directory.consensus import Server
 from mixminion.directory.view import View
 from mixminion.errors import MixminionError
@@ -49,6 +53,11 @@ class InFragments:
         self._random = random
         self._entry = entry
         self._executor = executor
+        self._withdrawn: set[int] = set()
+
+    def withdrawn(self, id: int) -> None:
+        """A message was called back; the outbox has let it go."""
+        self._withdrawn.add(id)
 
     async def send(
         self,
@@ -65,7 +74,7 @@ class InFragments:
         cut = letter.exit, letter.recipients, letter.parts, piece, copies, self._random
         split = await self._executor.run(splitting.split, *cut)
         if split.packets > view.parameters.fragments and not large:
-            raise _too_large(view, letter, split)
+            raise too_large(view, letter.size, split.packets)
         now = self._clock.seconds()
         choice = packets.destination(view, letter, now, self._random)
         progress(PathChosen(choice.path, choice.warnings))
@@ -83,6 +92,8 @@ class InFragments:
             handed += len(made)
             failures += failed.values()
             progress(HandedOver(handed, split.packets))
+        if id in self._withdrawn:
+            raise Withdrawn
         if failures:
             raise PartlyHandedOver(
                 kept=len(failures), packets=split.packets, **failures[0].fields
@@ -132,7 +143,7 @@ class InFragments:
             try:
                 await attempt
                 handed.append(id)
-            except NotHandedOver as error:
+            except (NotHandedOver, Withdrawn) as error:
                 failed[id] = error
         return handed, failed
 
@@ -143,11 +154,12 @@ class InFragments:
         return turn
 
 
-def _too_large(view: View, letter: Letter, split: Split) -> MessageTooLarge:
-    octets = split.packets * view.packet_length
+def too_large(view: View, size: int, packets: int) -> MessageTooLarge:
+    """What is told of *size* octets that take more packets than messages are meant to."""
+    octets = packets * view.packet_length
     return MessageTooLarge(
-        size=letter.size,
-        packets=split.packets,
+        size=size,
+        packets=packets,
         limit=view.parameters.fragments,
         sent=max(1, round(octets / 1e6)),
         minutes=max(1, round(octets / MBIT / 60)),

@@ -12,13 +12,18 @@ transaction they come and the block goes, so that each block is built once.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 
+from mixminion.client import withdrawing
 from mixminion.client.database import Database
+from mixminion.client.withdrawing import Withdrawal
 from mixminion.payload.fragments import Coding, Whole
+
+REMEMBERED = 30 * 86_400
+"""Seconds for which a used reply block is known after nobody can use it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class Packet:
     """Exit, recipients and content, as :mod:`mixminion.payload.message` writes them, or a fragment
     of that, as :mod:`mixminion.payload.fragments` does."""
     part_of: int | None = None  #: the message that it is a fragment of
+    block: bytes | None = None  #: the reply block that it answers; its *message* is a frame then
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,7 @@ class Waiting:
     hour: int  #: Unix seconds, rounded down to the hour
     handed: bool  #: whether it was ever given to a transport
     part_of: int | None = None  #: the message that it is a fragment of
+    answers: bool = False  #: whether it answers a reply block, and was not handed over yet
     carried: bool = False  #: whether it was given to a file, for another machine to send
 
 
@@ -75,6 +82,7 @@ class Recipe:
     path: str
     message: bytes
     part_of: int | None = None
+    block: bytes | None = None
 
 
 class Outbox:
@@ -87,6 +95,35 @@ class Outbox:
         """Keep a new packet; its id."""
 
         return self._database.run(lambda connection: _insert(connection, packet, now))
+
+    def add_replies(
+        self, packets: Sequence[Packet], digests: Mapping[bytes, int], now: float, *, again: bool
+    ) -> Deferred[list[int]]:
+        """Keep the packets of one answer and, by their *digests* with the date until which each
+        is usable, that their reply blocks are used; their ids, none when one was used already
+        and not *again*.  Of several packets the first one's id is what they are parts of."""
+
+        def query(connection: sqlite3.Connection) -> list[int]:
+            if not again and _used(connection, digests):
+                return []
+            connection.execute("DELETE FROM used_blocks WHERE until < ?", (now - REMEMBERED,))
+            connection.executemany(
+                "INSERT OR REPLACE INTO used_blocks (digest, until) VALUES (?, ?)",
+                digests.items(),
+            )
+            ids = [_insert(connection, packet, now) for packet in packets]
+            if len(ids) > 1:
+                connection.executemany(
+                    "UPDATE packets SET part_of = ? WHERE id = ?", [(ids[0], id) for id in ids]
+                )
+            return ids
+
+        return self._database.run(query)
+
+    def used_blocks(self, digests: Iterable[bytes]) -> Deferred[set[bytes]]:
+        """Those of the reply blocks of these digests that were used."""
+        wanted = list(digests)
+        return self._database.run(lambda connection: _used(connection, wanted))
 
     def add_large(self, large: Large, blocks: Iterable[bytes], now: float) -> Deferred[int]:
         """Keep a message whose packets are yet to be built, in *blocks*; its number."""
@@ -180,7 +217,7 @@ class Outbox:
 
         def query(connection: sqlite3.Connection) -> list[bytes | None]:
             connection.executemany(
-                "UPDATE packets SET state = 'handed', path = NULL, message = NULL"
+                "UPDATE packets SET state = 'handed', path = NULL, message = NULL, block = NULL"
                 " WHERE id = ? AND state = 'new'",
                 [(id,) for id in ids],
             )
@@ -225,17 +262,23 @@ class Outbox:
 
         return self._database.run(query)
 
+    def withdraw(self, id: int) -> Deferred[Withdrawal]:
+        """See :func:`mixminion.client.withdrawing.withdraw`."""
+        return withdrawing.withdraw(self._database, id)
+
     def waiting(self) -> Deferred[list[Waiting]]:
         """Everything that is kept, oldest first."""
 
         def query(connection: sqlite3.Connection) -> list[Waiting]:
             rows = connection.execute(
-                "SELECT id, entry, period, hour, state = 'handed', part_of, carried IS NOT NULL"
-                " FROM packets ORDER BY id"
+                "SELECT id, entry, period, hour, state = 'handed', part_of, block IS NOT NULL,"
+                " carried IS NOT NULL FROM packets ORDER BY id"
             )
             return [
-                Waiting(id, entry, period, hour, bool(handed), part_of, bool(carried))
-                for id, entry, period, hour, handed, part_of, carried in rows
+                Waiting(
+                    id, entry, period, hour, bool(handed), part_of, bool(answers), bool(carried)
+                )
+                for id, entry, period, hour, handed, part_of, answers, carried in rows
             ]
 
         return self._database.run(query)
@@ -245,17 +288,23 @@ class Outbox:
 
         def query(connection: sqlite3.Connection) -> Recipe | None:
             row = connection.execute(
-                "SELECT path, message, part_of FROM packets WHERE id = ? AND state = 'new'", (id,)
+                "SELECT path, message, part_of, block FROM packets WHERE id = ? AND state = 'new'",
+                (id,),
             ).fetchone()
             return None if row is None else Recipe(*row)
 
         return self._database.run(query)
 
 
+def _used(connection: sqlite3.Connection, digests: Iterable[bytes]) -> set[bytes]:
+    find = "SELECT 1 FROM used_blocks WHERE digest = ?"
+    return {each for each in digests if connection.execute(find, (each,)).fetchone()}
+
+
 def _insert(connection: sqlite3.Connection, packet: Packet, now: float) -> int:
     cursor = connection.execute(
-        "INSERT INTO packets (state, entry, period, hour, packet, path, message, part_of)"
-        " VALUES ('new', ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO packets (state, entry, period, hour, packet, path, message, part_of, block)"
+        " VALUES ('new', ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             packet.entry,
             packet.period,
@@ -264,6 +313,7 @@ def _insert(connection: sqlite3.Connection, packet: Packet, now: float) -> int:
             packet.path,
             packet.message,
             packet.part_of,
+            packet.block,
         ),
     )
     assert cursor.lastrowid is not None

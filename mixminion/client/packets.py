@@ -59,13 +59,13 @@ def make(view: View, letter: Letter, now: float, random: Random) -> Built:
     :raises TooLarge: the message does not fit one packet.
     :raises UserError: of :mod:`mixminion.paths`, where no path can be chosen.
     """
-    geometry = _geometry(view, now)
+    geometry = geometry_at(view, now)
     if letter.size > deflate.RATIO * geometry.body:
         raise TooLarge(size=letter.size, limit=geometry.body)
     content = b"".join(letter.parts)
     body = message.to_body(geometry, letter.exit, letter.recipients, content, random)
     exit = _requirement(letter)
-    choice = choose(view, _spec(letter.path), exit, now=now, random=random)
+    choice = choose(view, spec(letter.path), exit, now=now, random=random)
     packet = Packet(
         entry=choice.path[0].identity,
         period=choice.period,
@@ -90,7 +90,7 @@ def destination(view: View, letter: Letter, now: float, random: Random) -> Choic
     :raises UserError: of :mod:`mixminion.paths`, where there is none.
     """
     exit = _requirement(letter, fragments=True)
-    return choose(view, _spec(letter.path), exit, now=now, random=random)
+    return choose(view, spec(letter.path), exit, now=now, random=random)
 
 
 def fragment(
@@ -102,7 +102,7 @@ def fragment(
     :raises NotHandedOver: the server that puts it together has gone.
     :raises UserError: of :mod:`mixminion.paths`, where no path can be chosen.
     """
-    geometry = _geometry(view, now)
+    geometry = geometry_at(view, now)
     room = geometry.body - frame.HEAD
     if len(content) > room:
         raise TooLarge(size=len(content), limit=room)
@@ -111,7 +111,7 @@ def fragment(
         why = "the directory does not list the exit any more that has the other packets"
         raise NotHandedOver(entry="its entry", why=why)
     usual = view.parameters.hops
-    path = _spec(large.path) or language.PathSpec((language.Some(usual),))
+    path = spec(large.path) or language.PathSpec((language.Some(usual),))
     exit = ExitRequirement(large.exit, fragments=True)
     choice = choose(view, _ending_at(path, server), exit, now=now, random=random)
     body = frame.encode(frame.Kind.FRAGMENT, content, geometry.body, random)
@@ -127,11 +127,13 @@ def _requirement(letter: Letter, *, fragments: bool = False) -> ExitRequirement:
     return ExitRequirement(letter.exit, letter.size, fragments, asked, recipients, groups)
 
 
-def _geometry(view: View, now: float) -> Geometry:
+def geometry_at(view: View, now: float) -> Geometry:
+    """Of packets that leave at *now*."""
     return geometries.of(view.geometry_of(view.current_period(now)))
 
 
-def _spec(path: str) -> language.PathSpec | None:
+def spec(path: str) -> language.PathSpec | None:
+    """A path that was read once already; None for the network's usual length."""
     return language.parse(path) if path else None
 
 
@@ -147,8 +149,14 @@ def _ending_at(path: language.PathSpec, server: Server) -> language.PathSpec:
 
 
 def _build(view: View, choice: Choice, body: bytes, random: Random) -> bytes:
+    geometry = geometries.of(view.geometry_of(choice.period))
+    return build.forward(geometry, hops(view, choice, random), body, random)
+
+
+def hops(view: View, choice: Choice, random: Random) -> list[build.Hop]:
+    """The hops of a path, each with its key and a delay."""
     parameters = view.parameters
-    hops = [
+    return [
         build.Hop(
             server.node_id,
             view.packet_key(server.identity, choice.period),
@@ -156,8 +164,6 @@ def _build(view: View, choice: Choice, body: bytes, random: Random) -> bytes:
         )
         for server in choice.path
     ]
-    geometry = geometries.of(view.geometry_of(choice.period))
-    return build.forward(geometry, hops, body, random)
 
 
 def accepted(view: View, period: int, now: float) -> bool:

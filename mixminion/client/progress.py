@@ -90,6 +90,22 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockPassedOver:
+    """A reply block, by its number in its file, that cannot be used now, and why."""
+
+    number: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlocksUsed:
+    """So many reply blocks are used by an answer, and so many are left that can be used now."""
+
+    used: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sent:
     """The entry has the packet on its disk; the sender is not needed any more.
 
@@ -134,6 +150,8 @@ Event = (
     | InFragments
     | Kept
     | HandedOver
+    | BlockPassedOver
+    | BlocksUsed
     | Sent
     | KeptLong
     | Deleted

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from mixminion.client import packets
+from mixminion.client import crossing, packets
 from mixminion.client.database import Executor
 from mixminion.client.directory import Directory
 from mixminion.client.entries import Dial, Entry
@@ -19,6 +19,7 @@ from mixminion.client.large import InFragments
 from mixminion.client.outbox import Outbox, Recipe, Waiting
 from mixminion.client.packets import Built, Letter
 from mixminion.client.progress import Kept, PathChosen, Progress, Sent, Warned, silent
+from mixminion.client.withdrawing import Cancelled
 from mixminion.directory.consensus import Server
 from mixminion.directory.view import View
 from mixminion.errors import MixminionError
@@ -173,6 +174,24 @@ class Sender:
             if each.handed and not packets.accepted(view, each.period, now)
         ]
 
+    def hand_over(self, view: View, server: Server, id: int) -> Deferred[None]:
+        """Give *server* the kept packet *id*; fires when it has that on its disk.
+
+        :raises NotHandedOver: after the last attempt (as failure).
+        """
+        return self._entry(view, server).hand_over(id)
+
+    async def cancel(self, id: int) -> Cancelled:
+        """Delete what has not left of a packet or a message in fragments.
+
+        :raises AlreadyHandedOver: nothing of it is here that has not.
+        """
+        withdrawal = await self._outbox.withdraw(id)
+        self._in_fragments.withdrawn(id)
+        for entry in list(self._entries.values()):
+            entry.withdrawn(withdrawal.ids)
+        return withdrawal.cancelled
+
     async def close(self) -> None:
         """End all links."""
         for entry in self._entries.values():
@@ -193,15 +212,21 @@ class Sender:
         period or lost its entry; None for one whose entry is not listed any more."""
         server = view.by_identity(waiting.entry)
         now = self._clock.seconds()
-        if not waiting.handed and (server is None or waiting.period != view.current_period(now)):
+        anew = server is None or waiting.period != view.current_period(now)
+        if not waiting.handed and (anew or waiting.answers):
             recipe = await self._outbox.recipe(waiting.id)
             if recipe is not None:
-                built = await self._again(view, recipe, now)
-                if await self._outbox.replace(waiting.id, built.packet):
-                    return built.path[0]
+                if recipe.block is not None:
+                    crossing.check(view, recipe.block, now)
+                if anew:
+                    built = await self._again(view, recipe, now)
+                    if await self._outbox.replace(waiting.id, built.packet):
+                        return built.path[0]
         return server
 
     async def _again(self, view: View, recipe: Recipe, now: float) -> Built:
+        if recipe.block is not None:
+            return crossing.again(view, recipe, now, self._random)
         if recipe.part_of is None:
             letter = Letter.again(recipe.message, recipe.path)
             return packets.make(view, letter, now, self._random)

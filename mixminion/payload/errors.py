@@ -50,3 +50,11 @@ class BadCapability(UserError):
 
     code = "bad-capability"
     sentence = "A mailbox's capability has 43 letters, digits, - and _, as its owner gave them out."
+
+
+class BadKey(UserError):
+    """Octets that are no public key; ``why``."""
+
+    code = "bad-key"
+    sentence = "The key cannot be used: {why}. Ask its owner for it once more."
+    exit_code = EX_DATAERR

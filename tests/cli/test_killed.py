@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from mixminion.client import packet_file
-from mixminion.client.errors import NotPackets
+from mixminion.client.outbox_errors import NotPackets
 from tests.cli.dying import Dying
 from tests.client.network import NetworkCase, reactor
 

@@ -7,6 +7,7 @@ from tests.fuzz.targets import (
     authorities,
     dialogues,
     documents,
+    encrypted,
     exchanges,
     files,
     intakes,
@@ -29,6 +30,7 @@ ROOMS = (
     authorities,
     exchanges,
     dialogues,
+    encrypted,
 )
 
 TARGETS: dict[str, Target] = {target.name: target for room in ROOMS for target in room.TARGETS}
