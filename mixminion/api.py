@@ -28,10 +28,13 @@ from mixminion.client.errors import (
 )
 from mixminion.client.exporting import Restored
 from mixminion.client.identities import Identity, Unlocked
+from mixminion.client.imported import ImportedServer
 from mixminion.client.inspecting import Inspected, ReplyBlock, State
+from mixminion.client.kept_entries import EntryRole, KeptEntry
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Visit
 from mixminion.client.outbox import Unbuilt, Waiting
 from mixminion.client.outgoing import Outgoing
+from mixminion.client.pinging import Ping
 from mixminion.client.progress import (
     Asked,
     BlockPassedOver,
@@ -69,6 +72,7 @@ __all__ = [
     "Consensus",
     "Deleted",
     "DirectoryReport",
+    "EntryRole",
     "Event",
     "Fetched",
     "Fetching",
@@ -77,10 +81,12 @@ __all__ = [
     "HandedOver",
     "HeldConsensus",
     "Identity",
+    "ImportedServer",
     "InFragments",
     "InlineExecutor",
     "Inspected",
     "Kept",
+    "KeptEntry",
     "KeptLong",
     "LeftOut",
     "Mailbox",
@@ -89,6 +95,7 @@ __all__ = [
     "NotHandedOver",
     "Outgoing",
     "PathChosen",
+    "Ping",
     "Progress",
     "ReplyBlock",
     "Restored",

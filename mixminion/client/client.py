@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -13,19 +14,32 @@ from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 from typing_extensions import override
 
-from mixminion.client import blocks_text, comparison, compose, configuration, recipients, report
+from mixminion.client import (
+    blocks_text,
+    comparison,
+    compose,
+    configuration,
+    pinging,
+    recipients,
+    report,
+    routes,
+)
 from mixminion.client.aging import Aging
 from mixminion.client.carrying import Carrying
 from mixminion.client.comparison import Comparison
-from mixminion.client.configuration import ClientSection, DirectorySection, PathsSection
+from mixminion.client.configuration import ClientSection, DirectorySection
 from mixminion.client.database import Database, Executor, ThreadExecutor
 from mixminion.client.directory import Directory
 from mixminion.client.identities import Identities
+from mixminion.client.imported import ImportedServers
 from mixminion.client.keeping import Keeping
+from mixminion.client.kept_entries import KeptEntries
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Mailboxes, Visit
 from mixminion.client.outbox import Outbox, Unbuilt, Waiting
 from mixminion.client.outgoing import Outgoing
 from mixminion.client.packets import Letter
+from mixminion.client.path_section import PathsSection
+from mixminion.client.pinging import Ping
 from mixminion.client.progress import Event, LeftOut, Progress, Sent, silent
 from mixminion.client.remembering import ReplyBlocksSection
 from mixminion.client.reply_blocks import ReplyBlocks
@@ -44,7 +58,7 @@ from mixminion.dirhttp.errors import NoDirectory
 from mixminion.dirhttp.fetch import Fetcher
 from mixminion.dirhttp.sources import Source, over_tls, through
 from mixminion.interfaces import Random
-from mixminion.paths import language
+from mixminion.paths import select
 from mixminion.util.hostport import HostPort
 
 __all__ = ["Client", "Config", "Consensus", "Server", "View", "load_config"]
@@ -87,11 +101,17 @@ class Client(Service):
         self._authorities = section.authorities
         self._folder = home / "directory"
         self._clock = reactor
+        self._connect = connect
         self._default_path = config[PathsSection].default_path or ""
         self._database = Database(home / "client.sqlite", executor)
         self._outbox = Outbox(self._database)
         self._cache = DocumentCache(section.identities, self._folder, executor.run)
         self._schedule = Schedule(self._database, reactor, random)
+        self.imported = ImportedServers(self._database, executor, reactor)
+        """Servers that are known from files."""
+        lists = config[PathsSection].lists
+        self.entries = KeptEntries(self._database, reactor, random, lists)
+        """The servers that packets go to first."""
 
         proxies = section.proxies(os.environ)
 
@@ -109,6 +129,7 @@ class Client(Service):
             ),
             schedule=self._schedule,
             configured=section.places,
+            beside=self.imported.beside,
             executor=executor,
             clock=reactor,
             random=random,
@@ -126,12 +147,19 @@ class Client(Service):
             config[ReplyBlocksSection],
         )
         self._sender = Sender(
-            self._directory, self._outbox, reactor, random, connect, executor, self._default_path
+            self._directory,
+            self._outbox,
+            reactor,
+            random,
+            connect,
+            executor,
+            self._default_path,
+            self.entries,
         )
         self._carrying = Carrying(self._database, self._outbox, self._sender, reactor, executor)
         self._aging = Aging(self._database, config[OutboxSection], reactor)
         self._replying = Replying(
-            self._directory, self._outbox, self._sender, reactor, random, executor
+            self._directory, self._outbox, self._sender, reactor, random, executor, self.entries
         )
 
     async def send(
@@ -185,12 +213,7 @@ class Client(Service):
                 everybody, content, subject, shown=shown, whole=whole, blocks=blocks
             )
         del content  # it may be large, and the caller may have let go of it
-        path = self._default_path if path is None else path
-        if path:
-            language.parse(path)
-        if to.server is not None:
-            view = await self.view(progress=progress)
-            path = language.ending_at(path, to.server, view.parameters.hops)
+        path = await self._route(to.server, path, progress)
         if composed.left_out:
             progress(LeftOut(composed.left_out))
         return await self._sender.send(
@@ -225,9 +248,7 @@ class Client(Service):
         """
         found = blocks_text.find(blocks) if isinstance(blocks, bytes) else list(blocks)
         composed = compose.reply(content, subject, whole=whole)
-        path = self._default_path if path is None else path
-        if path:
-            language.parse(path)
+        path = await self._route(None, path, progress)
         if composed.left_out:
             progress(LeftOut(composed.left_out))
         usual = bool(path) and path == self._default_path
@@ -349,6 +370,12 @@ class Client(Service):
             raise NoDirectory
         return octets
 
+    async def ping(self, server: str, *, progress: Progress = silent) -> list[Ping]:
+        """Whether each address of the server of that nickname answers.  That is not anonymous."""
+        view = await self.view(progress=progress)
+        found = select.find(view, server)
+        return await pinging.ping(found, view.packet_length, self._clock, self._connect)
+
     async def servers(self) -> tuple[Server, ...]:
         """All listed servers, by nickname."""
         listed = (await self.view()).servers
@@ -398,6 +425,11 @@ class Client(Service):
         self._keeping.stop()
         await self._sender.close()
         await self._database.close()
+
+    async def _route(self, server: str | None, path: str | None, progress: Progress) -> str:
+        """The path of a message that ends at *server*, if its address names one."""
+        look = partial(self.view, progress=progress)
+        return await routes.route(server, path, self._default_path, self.imported, look)
 
 
 def _dialler(reactor: Any) -> Callable[[HostPort], IStreamClientEndpoint]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mixminion.client.errors import ConfigurationUnreadable, NoConfiguration
+from mixminion.client.path_section import PathsSection
 from mixminion.client.remembering import ReplyBlocksSection
 from mixminion.client.sections import OutboxSection
 from mixminion.config import Config, option, parse, section, values
@@ -39,6 +40,11 @@ TEMPLATE = """\
 [Paths]
 # Most people leave this alone: everybody's paths have the network's length.
 #default-path = *4
+# Servers that are never chosen, or the only ones that are: nicknames, family:NAME, country:de,
+# 192.0.2.0/24.  For the first hop alone deny-entry and allow-entry, for the last deny-exit and
+# allow-exit.
+#deny =
+#allow =
 
 [ReplyBlocks]
 # Whether blocks whose answers were read are remembered, and for how long.
@@ -144,17 +150,6 @@ class DirectorySection:
         """Everywhere to ask that is named here, none twice."""
         own = (Source.parse(each.url) for each in self.authorities if each.url)
         return tuple(dict.fromkeys((*own, *self.sources)))
-
-
-@section("Paths")
-class PathsSection:
-    """How paths are chosen."""
-
-    default_path: str | None = option(
-        values.text,
-        default=None,
-        doc="The path of messages without --path; when absent, random and of the network's length.",
-    )
 
 
 SECTIONS = (ClientSection, DirectorySection, PathsSection, ReplyBlocksSection, OutboxSection)

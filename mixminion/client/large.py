@@ -19,6 +19,7 @@ from mixminion.client.errors import (
     PartlyHandedOver,
     Withdrawn,
 )
+from mixminion.client.kept_entries import KeptEntries
 from mixminion.client.outbox import Large, Outbox
 from mixminion.client.packets import Letter
 from mixminion.client.progress import HandedOver, Kept, PathChosen, Progress, Sent
@@ -47,12 +48,14 @@ class InFragments:
         random: Random,
         entry: Callable[[View, Server], Entry],
         executor: Executor,
+        kept: KeptEntries,
     ) -> None:
         self._outbox = outbox
         self._clock = clock
         self._random = random
         self._entry = entry
         self._executor = executor
+        self._kept = kept
         self._withdrawn: set[int] = set()
 
     def withdrawn(self, id: int) -> None:
@@ -76,7 +79,8 @@ class InFragments:
         if split.packets > view.parameters.fragments and not large:
             raise too_large(view, letter.size, split.packets)
         now = self._clock.seconds()
-        choice = packets.destination(view, letter, now, self._random)
+        preferences = await self._kept.preferences(view)
+        choice = packets.destination(view, letter, now, self._random, preferences)
         progress(PathChosen(choice.path, choice.warnings))
         progress(Told(split.packets, split.needed))
         kept = Large(split.whole, copies, letter.exit, choice.path[-1].identity, letter.path)
@@ -122,9 +126,11 @@ class InFragments:
         while large is not None and (block := await self._outbox.next_block(id)) is not None:
             number, octets = block
             built = []
+            preferences = await self._kept.preferences(view)
             for part in splitting.fragments_of(large.whole, number, octets, large.copies):
                 now = self._clock.seconds()
-                built.append(packets.fragment(view, large, part.encode(), id, now, self._random))
+                whose = part.encode(), id, now, self._random, preferences
+                built.append(packets.fragment(view, large, *whose))
                 await self._pause()
             entries = [each.path[0] for each in built]
             ids = await self._outbox.built(

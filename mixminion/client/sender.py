@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
@@ -15,6 +16,7 @@ from mixminion.client.database import Executor
 from mixminion.client.directory import Directory
 from mixminion.client.entries import Dial, Entry
 from mixminion.client.errors import NotHandedOver
+from mixminion.client.kept_entries import KeptEntries
 from mixminion.client.large import InFragments
 from mixminion.client.outbox import Outbox, Recipe, Waiting
 from mixminion.client.packets import Built, Letter
@@ -52,17 +54,19 @@ class Sender:
         random: Random,
         dial: Callable[[HostPort], IStreamClientEndpoint],
         executor: Executor,
-        default_path: str = "",
+        default_path: str,
+        kept: KeptEntries,
     ) -> None:
         """*executor* does what takes long; *default_path* is the configuration's, told of where it
-        is not as usual."""
+        is not as usual; *kept* are the entries that packets go to."""
         self._directory = directory
         self._outbox = outbox
         self._clock = clock
         self._random = random
         self._dial = dial
         self._default_path = default_path
-        self._in_fragments = InFragments(outbox, clock, random, self._entry, executor)
+        self._kept = kept
+        self._in_fragments = InFragments(outbox, clock, random, self._entry, executor, kept)
         self._entries: dict[tuple[bytes, tuple[HostPort, ...], int], Entry] = {}
 
     async def send(
@@ -86,9 +90,12 @@ class Sender:
         if letter.path and letter.path == self._default_path:
             for warning in deviations.of_configured(letter.path, view.parameters.hops):
                 progress(Warned(warning))
+        for warning in deviations.of_lists(self._kept.lists, view):
+            progress(Warned(warning))
         if copies == 1:
             with suppress(TooLarge):
-                built = packets.make(view, letter, now, self._random)
+                preferences = await self._kept.preferences(view)
+                built = packets.make(view, letter, now, self._random, preferences)
                 return await self._send_packet(view, built, now, progress, hand_over)
         return await self._in_fragments.send(
             view, letter, copies, large, progress, hand_over=hand_over
@@ -225,24 +232,26 @@ class Sender:
         return server
 
     async def _again(self, view: View, recipe: Recipe, now: float) -> Built:
+        preferences = await self._kept.preferences(view)
         if recipe.block is not None:
-            return crossing.again(view, recipe, now, self._random)
+            return crossing.again(view, recipe, now, self._random, preferences)
         if recipe.part_of is None:
             letter = Letter.again(recipe.message, recipe.path)
-            return packets.make(view, letter, now, self._random)
+            return packets.make(view, letter, now, self._random, preferences)
         large = await self._outbox.large(recipe.part_of)
         if large is None:
             raise NotHandedOver(entry="its entry", why="its message is not kept any more")
-        return packets.fragment(view, large, recipe.message, recipe.part_of, now, self._random)
+        part = recipe.message, recipe.part_of
+        return packets.fragment(view, large, *part, now, self._random, preferences)
 
     def _entry(self, view: View, server: Server) -> Entry:
         """Who takes packets for *server* where the directory says it is now."""
         packet_length = view.packet_length
         key = (server.identity, server.addresses, packet_length)
         if key not in self._entries:
-            self._entries[key] = Entry(
-                self._clock, self._outbox, server.nickname, self._dialler(server, packet_length)
-            )
+            dial = self._dialler(server, packet_length)
+            observe = partial(self._kept.observe, server.identity)
+            self._entries[key] = Entry(self._clock, self._outbox, server.nickname, dial, observe)
         return self._entries[key]
 
     def _dialler(self, server: Server, packet_length: int) -> Dial:

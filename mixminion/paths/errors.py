@@ -126,6 +126,26 @@ class NoFragments(UserError):
     exit_code = EX_UNAVAILABLE
 
 
+class NoneAllowed(UserError):
+    """The sender's own lists leave no exit that would do."""
+
+    code = "none-allowed"
+    sentence = (
+        "The lists in the [Paths] section of your configuration leave no server with an exit"
+        " {exit!r} for this message; shorten them, or name the path's last server."
+    )
+
+
+class NoEntryLeft(UserError):
+    """Every kept entry stands elsewhere in the path."""
+
+    code = "no-entry-left"
+    sentence = (
+        "None of the servers that you keep as entries can be the first of this path; name the"
+        " first server yourself, or fewer others."
+    )
+
+
 class NoPath(UserError):
     """Too few servers for the constraints, relaxed as far as they may be."""
 

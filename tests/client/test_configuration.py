@@ -4,12 +4,12 @@ from mixminion.client.configuration import (
     TEMPLATE,
     ClientSection,
     DirectorySection,
-    PathsSection,
     find,
     load,
 )
 from mixminion.client.configuration import proxy as proxies
 from mixminion.client.errors import ConfigurationUnreadable, NoConfiguration
+from mixminion.client.path_section import PathsSection
 from mixminion.config import ConfigErrors
 from mixminion.dirhttp.sources import Source
 from mixminion.disk.errors import PrivateFileError
