@@ -8,7 +8,7 @@ from pathlib import Path
 from mixminion.client.errors import ConfigurationUnreadable, NoConfiguration
 from mixminion.client.path_section import PathsSection
 from mixminion.client.remembering import ReplyBlocksSection
-from mixminion.client.sections import OutboxSection
+from mixminion.client.sections import OutboxSection, ScheduleSection
 from mixminion.config import Config, option, parse, section, values
 from mixminion.directory.bootstrap import Authority, authority
 from mixminion.dirhttp.errors import BadProxy, BadSource
@@ -152,7 +152,14 @@ class DirectorySection:
         return tuple(dict.fromkeys((*own, *self.sources)))
 
 
-SECTIONS = (ClientSection, DirectorySection, PathsSection, ReplyBlocksSection, OutboxSection)
+SECTIONS = (
+    ClientSection,
+    DirectorySection,
+    PathsSection,
+    ReplyBlocksSection,
+    OutboxSection,
+    ScheduleSection,
+)
 
 
 def place(named: str | None, environment: Mapping[str, str], user_home: Path) -> Path:

@@ -6,13 +6,12 @@ over.  No more than a block is in memory besides the message that is being kept.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
 from twisted.internet.defer import Deferred
 
 from mixminion.client import packets, splitting
 from mixminion.client.database import Executor
-from mixminion.client.entries import Entry
 from mixminion.client.errors import (
     MessageTooLarge,
     NotHandedOver,
@@ -39,21 +38,21 @@ Result = tuple[list[int], dict[int, MixminionError]]
 
 
 class InFragments:
-    """*entry* gives who takes packets for a server; *executor* compresses."""
+    """*hand_over* gives a packet to a server; *executor* compresses."""
 
     def __init__(
         self,
         outbox: Outbox,
         clock: Clock,
         random: Random,
-        entry: Callable[[View, Server], Entry],
+        hand_over: Callable[[View, Server, int], Deferred[None]],
         executor: Executor,
         kept: KeptEntries,
     ) -> None:
         self._outbox = outbox
         self._clock = clock
         self._random = random
-        self._entry = entry
+        self._give = hand_over
         self._executor = executor
         self._kept = kept
         self._withdrawn: set[int] = set()
@@ -117,7 +116,7 @@ class InFragments:
 
     async def build(
         self, view: View, id: int
-    ) -> AsyncIterator[tuple[Sequence[int], Sequence[Server]]]:
+    ) -> AsyncGenerator[tuple[Sequence[int], Sequence[Server]]]:
         """Build what was not built of a message; of each block its packets and their entries.
 
         :raises MixminionError: of :mod:`mixminion.client.packets`: the rest is kept as it is.
@@ -141,9 +140,7 @@ class InFragments:
                 yield ids, entries
 
     async def _hand_over(self, view: View, ids: Sequence[int], entries: Sequence[Server]) -> Result:
-        attempts = [
-            self._entry(view, server).hand_over(id) for id, server in zip(ids, entries, strict=True)
-        ]
+        attempts = [self._give(view, server, id) for id, server in zip(ids, entries, strict=True)]
         handed, failed = list[int](), dict[int, MixminionError]()
         for id, attempt in zip(ids, attempts, strict=True):
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mixminion.client.errors import NotHandedOver
 from mixminion.errors import EX_CANTCREAT, EX_DATAERR, UserError
 
 
@@ -26,3 +27,13 @@ class NotPackets(UserError):
     code = "not-packets"
     sentence = "This is no file of packets that could be sent: {why}; export it again."
     exit_code = EX_DATAERR
+
+
+class NotHandedOverYet(NotHandedOver):
+    """The entry did not take a packet; the schedule has it leave at another point."""
+
+    code = "not-sent-yet"
+    sentence = (
+        "Not sent yet, but kept: {entry} did not take the packet ({why}); it is tried again as long"
+        " as the agent runs."
+    )
