@@ -19,6 +19,7 @@ Everything that can go wrong is a :class:`MixminionError` with a ``code`` and ``
 """
 
 from mixminion.client.client import Client, Config, Consensus, Server, View, load_config
+from mixminion.client.counting import Counted
 from mixminion.client.database import InlineExecutor
 from mixminion.client.errors import (
     AlreadyHandedOver,
@@ -29,18 +30,24 @@ from mixminion.client.errors import (
 from mixminion.client.exporting import Restored
 from mixminion.client.identities import Identity, Unlocked
 from mixminion.client.imported import ImportedServer
+from mixminion.client.inbox import MAX_SIZE
 from mixminion.client.inspecting import Inspected, ReplyBlock, State
 from mixminion.client.kept_entries import EntryRole, KeptEntry
+from mixminion.client.key_sources import KeySource
+from mixminion.client.keys import Key, OfferedKey
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Visit
+from mixminion.client.opened import Kind, Opened
 from mixminion.client.outbox import Unbuilt, Waiting
 from mixminion.client.outgoing import Outgoing
 from mixminion.client.pinging import Ping
 from mixminion.client.progress import (
     Asked,
+    AskingForKey,
     BlockPassedOver,
     BlocksUsed,
     Compared,
     Deleted,
+    Encrypted,
     Event,
     Fetching,
     Finding,
@@ -54,6 +61,7 @@ from mixminion.client.progress import (
     Sent,
     Warned,
 )
+from mixminion.client.reply_parts import PartialReply
 from mixminion.client.report import DirectoryReport, HeldConsensus, SignedTwice
 from mixminion.client.sender import Flushed
 from mixminion.client.withdrawing import Cancelled
@@ -61,8 +69,10 @@ from mixminion.errors import MixminionError, render
 
 __all__ = [
     "FRAMES",
+    "MAX_SIZE",
     "AlreadyHandedOver",
     "Asked",
+    "AskingForKey",
     "BlockPassedOver",
     "BlocksUsed",
     "Cancelled",
@@ -70,8 +80,10 @@ __all__ = [
     "Compared",
     "Config",
     "Consensus",
+    "Counted",
     "Deleted",
     "DirectoryReport",
+    "Encrypted",
     "EntryRole",
     "Event",
     "Fetched",
@@ -88,12 +100,18 @@ __all__ = [
     "Kept",
     "KeptEntry",
     "KeptLong",
+    "Key",
+    "KeySource",
+    "Kind",
     "LeftOut",
     "Mailbox",
     "MessageTooLarge",
     "MixminionError",
     "NotHandedOver",
+    "OfferedKey",
+    "Opened",
     "Outgoing",
+    "PartialReply",
     "PathChosen",
     "Ping",
     "Progress",

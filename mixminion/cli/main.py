@@ -27,10 +27,12 @@ BROKEN_PIPE = 1  # as click has it
 COMMANDS = {
     "join": "Join a network: say whom to believe, and fetch the directory.",
     "send": "Send a message anonymously.",
+    "count-packets": "Say how many packets a message takes.",
     "queue": "Show, send or delete messages that were not sent yet.",
     "identity": "Names of your own, each with a key pair.",
     "reply-block": "Let people answer you: make, show and delete reply blocks.",
     "mailbox": "Get messages without an address: make a mailbox, and fetch from it.",
+    "key": "Encrypt: keys of others, and your own.",
     "entries": "Show or replace the servers that your packets go to first.",
     "list-servers": "List the servers of the network.",
     "import-server": "Use a server that no directory lists, where a path names it.",

@@ -11,8 +11,10 @@ import click
 from mixminion import api
 from mixminion.cli import answering, given
 from mixminion.cli.client import config_option, run, say
+from mixminion.cli.keys import encrypted, read_key_file
 from mixminion.cli.output import json_option, print_result
 from mixminion.client.configuration import ClientSection
+from mixminion.client.key_sources import read as key_in
 from mixminion.util import times
 
 NOTICE = (
@@ -95,6 +97,24 @@ NOTICE = (
     " line and at every server of its path; many at once are easier to notice.",
 )
 @click.option(
+    "--encrypt",
+    is_flag=True,
+    help="Encrypt it to the recipient's key, of those in `mixminion key list`.  Its subject is"
+    " inside, and its length shows only how many packets it takes.",
+)
+@click.option(
+    "--encrypt-to", metavar="FILE", help="The same, to the key in this file, whosever it is."
+)
+@click.option(
+    "--reply-blocks",
+    metavar="N",
+    type=click.IntRange(0, 20),
+    default=0,
+    help="Put N pairs of reply blocks below the text, so that it can be answered N times in this"
+    " key period and N times in the next.  One pair takes half a packet.",
+)
+@click.option("--identity", metavar="NAME", help="Who reads the answers.  [default: default]")
+@click.option(
     "--queue",
     "only_keep",
     is_flag=True,
@@ -108,15 +128,6 @@ NOTICE = (
     type=click.Path(path_type=Path),
     help="Write its packets to a new FILE, for another machine to send (`mixminion queue import`).",
 )
-@click.option(
-    "--reply-blocks",
-    metavar="N",
-    type=click.IntRange(0, 20),
-    default=0,
-    help="Put N pairs of reply blocks below the text, so that it can be answered N times in this"
-    " key period and N times in the next.  One pair takes half a packet.",
-)
-@click.option("--identity", metavar="NAME", help="Who reads the answers.  [default: default]")
 @click.option("-v", "--verbose", is_flag=True, help="Show the servers of the path.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something goes wrong.")
 @json_option
@@ -136,10 +147,12 @@ def command(
     path: str | None,
     copies: int,
     large: bool,
-    only_keep: bool,
-    output: Path | None,
+    encrypt: bool,
+    encrypt_to: str | None,
     reply_blocks: int,
     identity: str | None,
+    only_keep: bool,
+    output: Path | None,
     verbose: bool,
     quiet: bool,
     as_json: bool,
@@ -164,9 +177,12 @@ def command(
             "--from-name": name,
             "--reply-to": reply_to,
             "--copies": copies > 1,
+            "--encrypt": encrypt,
+            "--encrypt-to": encrypt_to,
         },
         again=again,
     )
+    public = None if encrypt_to is None else key_in(read_key_file(encrypt_to), encrypt_to)[0]
     blocks = None if answered is None else answering.blocks(answered)
     content = [given.read(source)]  # taken out below: nothing holds what may be large
     telling = _Telling(say if not quiet else lambda line: None, verbose)
@@ -184,6 +200,8 @@ def command(
                 path=path,
                 again=again,
                 large=large,
+                reply_blocks=reply_blocks,
+                identity=identity,
                 hand_over=hand_over,
                 progress=telling.tell,
             )
@@ -200,9 +218,11 @@ def command(
                 path=path,
                 copies=copies,
                 large=large,
-                hand_over=hand_over,
+                encrypt=encrypt,
+                encrypt_to=public,
                 reply_blocks=reply_blocks,
                 identity=identity,
+                hand_over=hand_over,
                 progress=telling.tell,
             )
         if output is not None:
@@ -244,6 +264,9 @@ class _Telling:
                 self.say(f"left out of the header: {', '.join(names)}")
             case api.Fetching():
                 self.say("fetching the directory")
+            case api.Encrypted():
+                for line in encrypted(event):
+                    self.say(line)
             case api.Warned(warning):
                 self.say(f"warning: {warning}")
             case api.PathChosen(path, warnings):

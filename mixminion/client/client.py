@@ -23,17 +23,22 @@ from mixminion.client import (
     recipients,
     report,
     routes,
+    sealing,
 )
 from mixminion.client.aging import Aging
 from mixminion.client.carrying import Carrying
 from mixminion.client.comparison import Comparison
 from mixminion.client.configuration import ClientSection, DirectorySection
+from mixminion.client.counting import Counted, count
 from mixminion.client.database import Database, Executor, ThreadExecutor
 from mixminion.client.directory import Directory
 from mixminion.client.identities import Identities
 from mixminion.client.imported import ImportedServers
+from mixminion.client.inbox import Inbox
 from mixminion.client.keeping import Keeping
 from mixminion.client.kept_entries import KeptEntries
+from mixminion.client.key_sources import Asking, KeysSection
+from mixminion.client.keys import Keys
 from mixminion.client.loads import Loads
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Mailboxes, Visit
 from mixminion.client.outbox import Outbox, Unbuilt, Waiting
@@ -104,6 +109,8 @@ class Client(Service):
         self._authorities = section.authorities
         self._folder = home / "directory"
         self._clock = reactor
+        self._executor = executor
+        self._random = random
         self._connect = connect
         self._default_path = config[PathsSection].default_path or ""
         self._database = Database(home / "client.sqlite", executor)
@@ -137,6 +144,9 @@ class Client(Service):
             clock=reactor,
             random=random,
         )
+        self._executor = executor
+        asking = Asking(reactor, connect, proxies, executor)
+        self.keys = Keys(self._database, reactor, config[KeysSection].sources, asking)
         self._keeping = Keeping(self._directory, self._schedule, reactor, random)
         self._mailboxes = Mailboxes(self._database, reactor, random, connect)
         self.identities = Identities(self._database, executor, random)
@@ -148,6 +158,8 @@ class Client(Service):
             reactor,
             random,
             config[ReplyBlocksSection],
+            executor,
+            lists,
         )
         self._sender = Sender(
             self._directory,
@@ -158,6 +170,9 @@ class Client(Service):
             executor,
             self._default_path,
             self.entries,
+        )
+        self.inbox = Inbox(
+            self._database, self.identities, self.reply_blocks, self._mailboxes, reactor
         )
         self._carrying = Carrying(self._database, self._outbox, self._sender, reactor, executor)
         self._aging = Aging(self._database, config[OutboxSection], reactor)
@@ -202,9 +217,11 @@ class Client(Service):
         path: str | None = None,
         copies: int = 1,
         large: bool = False,
-        hand_over: bool = True,
+        encrypt: bool = False,
+        encrypt_to: bytes | None = None,
         reply_blocks: int = 0,
         identity: str | None = None,
+        hand_over: bool = True,
         progress: Progress = silent,
     ) -> Sent:
         """Send one message; returns when the first server of its path has it on disk.
@@ -222,6 +239,10 @@ class Client(Service):
         in path language.  So many pairs of *reply_blocks*, whose answers *identity* reads, are put
         into the message; see :attr:`reply_blocks`.
 
+        With *encrypt* the message is encrypted to the key that :attr:`keys` has for its one
+        recipient, with *encrypt_to* to that public key of 1,216 octets; subject, *name* and
+        *reply_to* of a mail are then inside.
+
         :raises NotHandedOver: it was not sent, but is kept; see :meth:`flush`.
         :raises MixminionError: nothing was sent or kept.
         """
@@ -229,17 +250,21 @@ class Client(Service):
         everybody = recipients.gather(shown_to, cc, bcc)
         to = everybody.address
         shown = compose.Shown(name, reply_to)
+        key = None
+        if encrypt or encrypt_to is not None:
+            written = [*shown_to, *cc, *bcc]
+            key = await sealing.key_for(self.keys, to, written[0], encrypt_to, progress)
         composed = compose.compose_for(everybody, content, subject, shown=shown, whole=whole)
         if reply_blocks:
-            made = await self.reply_blocks.create(
-                reply_blocks, identity=identity, progress=progress
-            )
-            blocks = blocks_text.encode(made)
+            blocks = await self.reply_blocks.armored(reply_blocks, identity, progress)
             composed = compose.compose_for(
                 everybody, content, subject, shown=shown, whole=whole, blocks=blocks
             )
         del content  # it may be large, and the caller may have let go of it
         path = await self._route(to.server, path, progress)
+        if key is not None:
+            view = await self.view(progress=progress)
+            composed = await self._executor.run(sealing.seal, view, to, composed, key)
         if composed.left_out:
             progress(LeftOut(composed.left_out))
         return await self._sender.send(
@@ -249,6 +274,25 @@ class Client(Service):
             large=large,
             hand_over=hand_over,
         )
+
+    async def count_packets(
+        self,
+        address: str | Sequence[str],
+        content: bytes,
+        *,
+        subject: str | None = None,
+        whole: bool = False,
+        copies: int = 1,
+        progress: Progress = silent,
+    ) -> Counted:
+        """How many packets :meth:`send` would make of a message; nothing is sent or kept."""
+        everybody = recipients.gather([address] if isinstance(address, str) else list(address))
+        composed = compose.compose_for(everybody, content, subject, whole=whole)
+        to = everybody.address
+        letter = Letter(to.exit, to.recipients, composed.parts, "")
+        view = await self.view(progress=progress)
+        now = self._clock.seconds()
+        return await self._executor.run(count, view, letter, copies, now, self._random)
 
     async def reply(
         self,
@@ -260,6 +304,8 @@ class Client(Service):
         path: str | None = None,
         again: bool = False,
         large: bool = False,
+        reply_blocks: int = 0,
+        identity: str | None = None,
         hand_over: bool = True,
         progress: Progress = silent,
     ) -> Sent:
@@ -267,13 +313,17 @@ class Client(Service):
 
         *blocks* is the message that brought them, or they themselves.  Each is used once, unless
         *again*; what does not fit one takes several.  *content* is what the other reads: octets of
-        any kind, or a mail when there is a *subject* or it is *whole*.
+        any kind, or a mail when there is a *subject* or it is *whole*; *reply_blocks* and
+        *identity* are as for a message.
 
         :raises NoUsableBlock: none of the blocks can be used now.
         :raises TooFewBlocks: it takes more of them.
         """
         found = blocks_text.find(blocks) if isinstance(blocks, bytes) else list(blocks)
         composed = compose.reply(content, subject, whole=whole)
+        if reply_blocks:
+            own = await self.reply_blocks.armored(reply_blocks, identity, progress)
+            composed = compose.reply(content, subject, whole=whole, blocks=own)
         path = await self._route(None, path, progress)
         if composed.left_out:
             progress(LeftOut(composed.left_out))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mixminion.client.errors import ConfigurationUnreadable, NoConfiguration
+from mixminion.client.key_sources import KeysSection
 from mixminion.client.path_section import PathsSection
 from mixminion.client.remembering import ReplyBlocksSection
 from mixminion.client.sections import OutboxSection, ScheduleSection
@@ -52,6 +53,13 @@ TEMPLATE = """\
 #remember-for = 30 days
 # How long after its last day the answer to a block can be read.
 #wait-for-answers = 60 days
+# A folder, on another disk say, for copies of what opens the answers.
+#copies = /media/stick/mixminion
+
+[Keys]
+# Who is asked for other people's keys: NAME=FOLDER, or NAME=https://keys.example.org/{hash}.key.
+# Whoever runs such a server learns whom you write to.
+#sources = friends=keys
 """
 
 
@@ -156,8 +164,9 @@ SECTIONS = (
     ClientSection,
     DirectorySection,
     PathsSection,
-    ReplyBlocksSection,
     OutboxSection,
+    ReplyBlocksSection,
+    KeysSection,
     ScheduleSection,
 )
 

@@ -88,6 +88,27 @@ class NotAnExport(UserError):
     exit_code = EX_DATAERR
 
 
+class NotACopy(UserError):
+    """A file that is no copy of reply blocks, or damaged."""
+
+    code = "not-a-copy"
+    sentence = (
+        "{path} is no copy of what opens answers, or is damaged; give files or the folder that"
+        " [ReplyBlocks] copies of the configuration names."
+    )
+    exit_code = EX_DATAERR
+
+
+class CopyOfAnother(UserError):
+    """A copy of blocks of an identity that is not here."""
+
+    code = "copy-of-another"
+    sentence = (
+        "The identity whose reply blocks are in {path} is not here: import it first, with"
+        " `mixminion identity import`."
+    )
+
+
 class WrongExportPassphrase(UserError):
     """The passphrase does not open an export."""
 
@@ -107,17 +128,6 @@ class ExportWithoutPassphrase(UserError):
         "An export has your keys in it and takes a passphrase: say where it comes from, with"
         " --passphrase-file, --passphrase-fd or --passphrase-prompt."
     )
-
-
-class NoReplyBlock(UserError):
-    """A file without any."""
-
-    code = "no-reply-block"
-    sentence = (
-        "There is no reply block in {name}; one is a text from -----BEGIN MIXMINION REPLY"
-        " BLOCK----- to its END line, or a file of the binary form."
-    )
-    exit_code = EX_DATAERR
 
 
 class SignedMail(UserError):

@@ -38,21 +38,21 @@ Result = tuple[list[int], dict[int, MixminionError]]
 
 
 class InFragments:
-    """*hand_over* gives a packet to a server; *executor* compresses."""
+    """*give* hands a packet over to its entry; *executor* compresses."""
 
     def __init__(
         self,
         outbox: Outbox,
         clock: Clock,
         random: Random,
-        hand_over: Callable[[View, Server, int], Deferred[None]],
+        give: Callable[[View, Server, int], Deferred[None]],
         executor: Executor,
         kept: KeptEntries,
     ) -> None:
         self._outbox = outbox
         self._clock = clock
         self._random = random
-        self._give = hand_over
+        self._give = give
         self._executor = executor
         self._kept = kept
         self._withdrawn: set[int] = set()

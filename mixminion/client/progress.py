@@ -51,6 +51,27 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
+class AskingForKey:
+    """A named source is being asked for somebody's key; ``tells`` says that whoever runs it learns
+    whose."""
+
+    source: str
+    where: str
+    tells: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Encrypted:
+    """The message is sealed to the key that is trusted for ``address``, or to one that was given
+    (None); ``changed`` says that another key has come for the address."""
+
+    address: str | None
+    fingerprint: str
+    verified: bool
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something about the directory, or what the configuration asks for, is not as usual."""
 
@@ -145,6 +166,8 @@ Event = (
     | Fetching
     | Asked
     | Compared
+    | AskingForKey
+    | Encrypted
     | Warned
     | PathChosen
     | InFragments

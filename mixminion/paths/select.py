@@ -212,7 +212,7 @@ class _Network:
             return
         first = list(preferences.entries)
         random.shuffle(first)
-        for server in (*first, *preferences.reserve):
+        for server in (*first, *preferences.silent, *preferences.reserve):
             if server not in taken and self.view.is_usable(server, self._now, self._period):
                 yield Pool((server,))
 
@@ -272,5 +272,5 @@ def _of_entry(entry: Server, preferences: Preferences, *, named: bool) -> Iterat
         return
     if named and entry not in preferences.kept:
         yield deviations.of_named_entry(entry)
-    elif not named and entry not in preferences.entries:
+    elif not named and entry in preferences.reserve:
         yield deviations.of_reserve(entry)

@@ -53,7 +53,7 @@ class FindTests(SyncTestCase):
         ]
         text = "\n".join(lines).replace("authorities =", "authorities = " + "ab" * 32)
         path = self.home / "full.conf"
-        path.write_text(text.replace("sources =", "sources = 192.0.2.1:48099"))
+        path.write_text(text.replace("sources =", "sources = 192.0.2.1:48099", 1))
         self.assertEqual(load(path)[PathsSection].default_path, "*4")
 
 
