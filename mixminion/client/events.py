@@ -62,8 +62,8 @@ def to_json(event: Event) -> dict[str, Any]:
         case PathChosen(path, warnings):
             nicknames = [server.nickname for server in path]
             return {"event": "path-chosen", "path": nicknames, "warnings": _warnings(warnings)}
-        case BlockPassedOver(number, why):
-            return {"event": "block-passed-over", "block": number, "why": why}
+        case BlockPassedOver(number, why, early):
+            return {"event": "block-passed-over", "block": number, "why": why, "early": early}
         case BlocksUsed(used, left):
             return {"event": "blocks-used", "used": used, "left": left}
         case InFragments(packets, needed):

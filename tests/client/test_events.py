@@ -101,7 +101,7 @@ EXAMPLES: tuple[tuple[Event, dict[str, Any]], ...] = (
     ),
     (
         BlockPassedOver(2, "used before"),
-        {"event": "block-passed-over", "block": 2, "why": "used before"},
+        {"event": "block-passed-over", "block": 2, "why": "used before", "early": False},
     ),
     (BlocksUsed(1, 3), {"event": "blocks-used", "used": 1, "left": 3}),
     (InFragments(7, 4), {"event": "in-fragments", "packets": 7, "needed": 4}),
