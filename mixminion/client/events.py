@@ -12,6 +12,7 @@ from mixminion.client.progress import (
     Asked,
     AskingForKey,
     BlockPassedOver,
+    BlocksMade,
     BlocksUsed,
     Compared,
     Deleted,
@@ -64,6 +65,14 @@ def to_json(event: Event) -> dict[str, Any]:
             return {"event": "path-chosen", "path": nicknames, "warnings": _warnings(warnings)}
         case BlockPassedOver(number, why):
             return {"event": "block-passed-over", "block": number, "why": why}
+        case BlocksMade(identity, address, handles, not_after):
+            return {
+                "event": "blocks-made",
+                "identity": identity,
+                "address": address,
+                "handles": [handle.hex() for handle in handles],
+                "not_after": times.to_text(not_after),
+            }
         case BlocksUsed(used, left):
             return {"event": "blocks-used", "used": used, "left": left}
         case InFragments(packets, needed):
