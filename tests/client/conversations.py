@@ -21,13 +21,13 @@ T = TypeVar("T")
 class ConversationCase(SyncTestCase):
     """Alice's and Bob's clients, and four mixes with mailboxes."""
 
-    geometry: Geometry | None = None  #: other than the default
+    sizes: Geometry | None = None  #: other than the default
 
     def setUp(self) -> None:
         self.network = VirtualNetwork(
             Path(self.mktemp()),
             parameters=Parameters.local_demo(),
-            geometry=self.geometry,
+            geometry=self.sizes,
             exits=exits,
         )
         self.network.start()

@@ -13,12 +13,12 @@ from tests.client.conversations import ConversationCase
 class SuiteTests(ConversationCase):
     """The other suite, whose slots have less room."""
 
-    geometry = geometry.default("x25519")
+    sizes = geometry.default("x25519")
 
     def test_answer(self) -> None:
         """Blocks of a third of the length, opened as others are."""
         blocks = self.blocks(self.alice)
-        self.assertEqual([len(each) for each in blocks], [self.geometry.surb])
+        self.assertEqual([len(each) for each in blocks], [self.sizes.surb])
         self.answer(self.bob, blocks, b"Yes.")
         [opened] = self.read(self.alice)
         self.assertEqual(opened.content, b"Yes.")
