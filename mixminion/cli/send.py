@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mixminion import api
-from mixminion.cli import answering, given, previewing
+from mixminion.cli import answering, completing, given, previewing
 from mixminion.cli.client import config_option, run, say, tell
 from mixminion.cli.insisting import insist
 from mixminion.cli.keys import read_key_file
@@ -81,6 +81,7 @@ KEPT = "the message is kept: `mixminion queue flush` sends it."
     "-P",
     "--path",
     metavar="PATH",
+    shell_complete=completing.servers,
     help="Servers, entry first and exit last: names, ? for a random one, *N for N of them, ~N"
     " for about N.",
 )
@@ -115,7 +116,12 @@ KEPT = "the message is kept: `mixminion queue flush` sends it."
     help="Put N pairs of reply blocks below the text, so that it can be answered N times in this"
     " key period and N times in the next.  One pair takes half a packet.",
 )
-@click.option("--identity", metavar="NAME", help="Who reads the answers.  [default: default]")
+@click.option(
+    "--identity",
+    metavar="NAME",
+    shell_complete=completing.identities,
+    help="Who reads the answers.  [default: default]",
+)
 @click.option(
     "--queue",
     "only_keep",
