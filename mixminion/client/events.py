@@ -63,8 +63,8 @@ def to_json(event: Event) -> dict[str, Any]:
         case PathChosen(path, warnings):
             nicknames = [server.nickname for server in path]
             return {"event": "path-chosen", "path": nicknames, "warnings": _warnings(warnings)}
-        case BlockPassedOver(number, why):
-            return {"event": "block-passed-over", "block": number, "why": why}
+        case BlockPassedOver(number, why, early):
+            return {"event": "block-passed-over", "block": number, "why": why, "early": early}
         case BlocksMade(identity, address, handles, not_after):
             return {
                 "event": "blocks-made",

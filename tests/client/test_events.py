@@ -102,7 +102,7 @@ EXAMPLES: tuple[tuple[Event, dict[str, Any]], ...] = (
     ),
     (
         BlockPassedOver(2, "used before"),
-        {"event": "block-passed-over", "block": 2, "why": "used before"},
+        {"event": "block-passed-over", "block": 2, "why": "used before", "early": False},
     ),
     (
         BlocksMade("bob", "bob@example.org", (bytes(16), b"a" * 16), 1_800_000_000),
