@@ -126,6 +126,16 @@ class NoFragments(UserError):
     exit_code = EX_UNAVAILABLE
 
 
+class NoReceipts(UserError):
+    """No exit of that name sends receipts."""
+
+    code = "no-receipts"
+    sentence = (
+        "No usable exit {exit!r} sends receipts; send it without one, or look at"
+        " `mixminion list-servers`."
+    )
+
+
 class NoPath(UserError):
     """Too few servers for the constraints, relaxed as far as they may be."""
 

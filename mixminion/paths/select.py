@@ -20,6 +20,7 @@ from mixminion.paths.errors import (
     NoFragments,
     NoNewsgroup,
     NoPath,
+    NoReceipts,
     NotAllowed,
     TooManyRecipients,
     TwiceInPath,
@@ -32,6 +33,8 @@ from mixminion.util.newsgroups import among
 
 FRAGMENTS = "fragments"
 """In the policy of exits that take messages in fragments."""
+RECEIPTS = "receipts"
+"""In the policy of exits that tell senders what became of their messages."""
 MOST_RECIPIENTS = "max-recipients"
 """In the policy of exits that take no more recipients of one message."""
 
@@ -45,7 +48,7 @@ _STEPS = 20_000
 class ExitRequirement:
     """What the last hop must deliver: an exit's name, octets of content, whether they come in
     fragments, what its published policy must not refuse, such as ``allow-from``, to how many
-    recipients, and to which newsgroups."""
+    recipients, to which newsgroups, and whether receipts are to come."""
 
     name: str
     size: int = 0
@@ -53,6 +56,7 @@ class ExitRequirement:
     allowing: frozenset[str] = frozenset()
     recipients: int = 0
     groups: tuple[str, ...] = ()
+    receipts: bool = False
 
     def problem(self, server: Server) -> str | None:
         """Why *server* is not such an exit; None when it is."""
@@ -63,6 +67,8 @@ class ExitRequirement:
             return f"its exit {self.name!r} takes at most {found.max_message} octets"
         if self.fragments and FRAGMENTS not in found.policy:
             return f"its exit {self.name!r} takes no messages in fragments"
+        if self.receipts and not found.policy.get(RECEIPTS):
+            return f"its exit {self.name!r} sends no receipts"
         if self.most(found) < self.recipients:
             return f"its exit {self.name!r} takes at most {self.most(found)} recipients"
         if not self.posts(found):
@@ -217,6 +223,8 @@ def _lacking(named: Sequence[Exit], exit: ExitRequirement) -> UserError:
     largest = max(each.max_message for each in posting)
     if largest < exit.size:
         return ExitTooSmall(exit=exit.name, size=exit.size, most=largest)
+    if exit.receipts and not any(each.policy.get(RECEIPTS) for each in posting):
+        return NoReceipts(exit=exit.name)
     return NoFragments(exit=exit.name)
 
 
