@@ -28,27 +28,39 @@ from mixminion.client.errors import (
 )
 from mixminion.client.exporting import Restored
 from mixminion.client.identities import Identity, Unlocked
+from mixminion.client.imported import ImportedServer
+from mixminion.client.inbox import MAX_SIZE
 from mixminion.client.inspecting import Inspected, ReplyBlock, State
+from mixminion.client.kept_entries import EntryRole, KeptEntry
+from mixminion.client.key_sources import KeySource
+from mixminion.client.keys import Key, OfferedKey
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Visit
+from mixminion.client.opened import Kind, Opened
 from mixminion.client.outbox import Unbuilt, Waiting
 from mixminion.client.outgoing import Outgoing
+from mixminion.client.pinging import Ping
 from mixminion.client.progress import (
     Asked,
+    AskingForKey,
     BlockPassedOver,
     BlocksUsed,
     Compared,
+    Deleted,
+    Encrypted,
     Event,
     Fetching,
     Finding,
     HandedOver,
     InFragments,
     Kept,
+    KeptLong,
     LeftOut,
     PathChosen,
     Progress,
     Sent,
     Warned,
 )
+from mixminion.client.reply_parts import PartialReply
 from mixminion.client.report import DirectoryReport, HeldConsensus, SignedTwice
 from mixminion.client.sender import Flushed
 from mixminion.client.withdrawing import Cancelled
@@ -56,8 +68,10 @@ from mixminion.errors import MixminionError, render
 
 __all__ = [
     "FRAMES",
+    "MAX_SIZE",
     "AlreadyHandedOver",
     "Asked",
+    "AskingForKey",
     "BlockPassedOver",
     "BlocksUsed",
     "Cancelled",
@@ -65,7 +79,10 @@ __all__ = [
     "Compared",
     "Config",
     "Consensus",
+    "Deleted",
     "DirectoryReport",
+    "Encrypted",
+    "EntryRole",
     "Event",
     "Fetched",
     "Fetching",
@@ -74,17 +91,27 @@ __all__ = [
     "HandedOver",
     "HeldConsensus",
     "Identity",
+    "ImportedServer",
     "InFragments",
     "InlineExecutor",
     "Inspected",
     "Kept",
+    "KeptEntry",
+    "KeptLong",
+    "Key",
+    "KeySource",
+    "Kind",
     "LeftOut",
     "Mailbox",
     "MessageTooLarge",
     "MixminionError",
     "NotHandedOver",
+    "OfferedKey",
+    "Opened",
     "Outgoing",
+    "PartialReply",
     "PathChosen",
+    "Ping",
     "Progress",
     "ReplyBlock",
     "Restored",

@@ -10,6 +10,7 @@ import click
 
 from mixminion import api
 from mixminion.cli import reactor
+from mixminion.util import times
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,9 +48,10 @@ def run(config: api.Config, work: Callable[[api.Client], Coroutine[Any, Any, T]]
 async def with_client(
     reactor: Any, config: api.Config, work: Callable[[api.Client], Coroutine[Any, Any, T]]
 ) -> T:
-    """The same in a reactor that runs already."""
+    """The same in a reactor that runs already; and what is kept for long is told of."""
     client = api.Client(reactor, config)
     try:
+        await client.tend_outbox(progress=kept_long)
         return await work(client)
     finally:
         await client.close()
@@ -58,6 +60,25 @@ async def with_client(
 def say(line: str) -> None:
     """A line about what happens, beside the result: on standard error."""
     click.echo(line, err=True)
+
+
+def kept_long(event: api.Event) -> None:
+    """What is kept for long, and what was deleted after that."""
+    match event:
+        case api.KeptLong(packets, since):
+            say(
+                f"warning: {_packets(packets)} kept since {times.to_text(since)} and not sent:"
+                " `mixminion queue flush` sends what is kept, `mixminion queue clean` deletes it"
+            )
+        case api.Deleted(packets, since):
+            say(
+                f"warning: {_packets(packets)} deleted that had been kept since"
+                f" {times.to_text(since)}, as delete-after in [Outbox] says; not sent"
+            )
+
+
+def _packets(n: int) -> str:
+    return "1 packet is" if n == 1 else f"{n:,} packets are"
 
 
 def tell(event: api.Event) -> None:

@@ -10,12 +10,15 @@ from typing import Any
 import click
 
 from mixminion import api
+from mixminion.app import passphrase as passphrases
 from mixminion.cli.client import config_option, run, say, tell
 from mixminion.cli.durations import DURATION
 from mixminion.cli.output import json_option, print_result, table
-from mixminion.client import blocks_text
+from mixminion.cli.passphrase import passphrase_options
+from mixminion.client import blocks_text, copying
 from mixminion.client.errors import BadInput
 from mixminion.client.identity_errors import NoReplyBlock, NoSuchReplyBlock
+from mixminion.config.secret import SecretSource
 from mixminion.disk import private
 from mixminion.util import times
 
@@ -195,6 +198,30 @@ def expire(config: api.Config, as_json: bool) -> None:
     print_result({"deleted": deleted}, [f"{deleted} deleted"], as_json=as_json)
 
 
+@command.command()
+@click.argument("places", nargs=-1, required=True, type=click.Path(path_type=Path))
+@passphrase_options("The identity's passphrase")
+@json_option
+@config_option
+def restore(
+    config: api.Config, places: tuple[Path, ...], passphrase: SecretSource | None, as_json: bool
+) -> None:
+    """Take over copies, in files or folders, that [ReplyBlocks] copies had written.
+
+    Their identities have to be here: `mixminion identity import` comes first.
+    """
+    copies = {str(path): _octets(path) for place in places for path in copying.files(place)}
+    secret = passphrases.given(passphrase, "Passphrase: ")
+
+    async def take(client: api.Client) -> api.Restored:
+        return await client.reply_blocks.restore(copies, secret)
+
+    restored = run(config, take)
+    data = {"mailboxes": restored.mailboxes, "reply_blocks": restored.blocks}
+    lines = [f"New: {restored.mailboxes} mailboxes, {restored.blocks} reply blocks."]
+    print_result(data, lines, as_json=as_json)
+
+
 async def _held(client: api.Client) -> api.View | None:
     """The network as it is known here; nothing is fetched for a look into a file."""
     try:
@@ -205,13 +232,15 @@ async def _held(client: api.Client) -> api.View | None:
 
 
 def _read(file: str) -> bytes:
-    if file == "-":
-        return sys.stdin.buffer.read(LIMIT)
+    return sys.stdin.buffer.read(LIMIT) if file == "-" else _octets(Path(file))
+
+
+def _octets(file: Path) -> bytes:
     try:
         with open(file, "rb") as opened:
             return opened.read(LIMIT)
     except OSError as error:
-        raise BadInput(name=file, why=error.strerror) from None
+        raise BadInput(name=str(file), why=error.strerror) from None
 
 
 def _row(block: api.ReplyBlock) -> Row:
@@ -247,6 +276,8 @@ def _sentence(block: api.Inspected) -> str:
     if block.own is not None:
         said += f"; yours, number {block.own.number} of {block.own.name}"
         said += ", not answered" if block.own.used is None else ", answered"
+    if block.used:
+        said += "; you have answered it"
     return said
 
 
@@ -259,4 +290,5 @@ def _inspected(block: api.Inspected) -> Mapping[str, Any]:
         "not_before": begins,
         "not_after": ends,
         "own": None if block.own is None else _data(block.own),
+        "used": block.used,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,8 +11,10 @@ import click
 from mixminion import api
 from mixminion.cli import answering, given
 from mixminion.cli.client import config_option, run, say
+from mixminion.cli.keys import encrypted, read_key_file
 from mixminion.cli.output import json_option, print_result
 from mixminion.client.configuration import ClientSection
+from mixminion.client.key_sources import read as key_in
 from mixminion.util import times
 
 NOTICE = (
@@ -94,6 +97,15 @@ NOTICE = (
     " line and at every server of its path; many at once are easier to notice.",
 )
 @click.option(
+    "--encrypt",
+    is_flag=True,
+    help="Encrypt it to the recipient's key, of those in `mixminion key list`.  Its subject is"
+    " inside, and its length shows only how many packets it takes.",
+)
+@click.option(
+    "--encrypt-to", metavar="FILE", help="The same, to the key in this file, whosever it is."
+)
+@click.option(
     "--reply-blocks",
     metavar="N",
     type=click.IntRange(0, 20),
@@ -102,6 +114,20 @@ NOTICE = (
     " key period and N times in the next.  One pair takes half a packet.",
 )
 @click.option("--identity", metavar="NAME", help="Who reads the answers.  [default: default]")
+@click.option(
+    "--queue",
+    "only_keep",
+    is_flag=True,
+    help="Only keep it: `mixminion queue flush` sends it, or the agent that runs.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write its packets to a new FILE, for another machine to send (`mixminion queue import`).",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show the servers of the path.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something goes wrong.")
 @json_option
@@ -121,8 +147,12 @@ def command(
     path: str | None,
     copies: int,
     large: bool,
+    encrypt: bool,
+    encrypt_to: str | None,
     reply_blocks: int,
     identity: str | None,
+    only_keep: bool,
+    output: Path | None,
     verbose: bool,
     quiet: bool,
     as_json: bool,
@@ -147,13 +177,17 @@ def command(
             "--from-name": name,
             "--reply-to": reply_to,
             "--copies": copies > 1,
+            "--encrypt": encrypt,
+            "--encrypt-to": encrypt_to,
         },
         again=again,
     )
+    public = None if encrypt_to is None else key_in(read_key_file(encrypt_to), encrypt_to)[0]
     blocks = None if answered is None else answering.blocks(answered)
     content = [given.read(source)]  # taken out below: nothing holds what may be large
     telling = _Telling(say if not quiet else lambda line: None, verbose)
-    if config[ClientSection].one_shot_notice:
+    hand_over = not only_keep and output is None
+    if config[ClientSection].one_shot_notice and hand_over:
         telling.say(NOTICE)
 
     async def send(client: api.Client) -> api.Sent:
@@ -166,9 +200,11 @@ def command(
                 path=path,
                 again=again,
                 large=large,
+                reply_blocks=reply_blocks,
+                identity=identity,
                 progress=telling.tell,
             )
-        return await client.send(
+        sent = await client.send(
             to,
             content.pop(),
             cc=cc,
@@ -180,10 +216,16 @@ def command(
             path=path,
             copies=copies,
             large=large,
+            encrypt=encrypt,
+            encrypt_to=public,
             reply_blocks=reply_blocks,
             identity=identity,
+            hand_over=hand_over,
             progress=telling.tell,
         )
+        if output is not None:
+            await client.export(output.absolute(), [sent.id])
+        return sent
 
     try:
         sent = run(config, send)
@@ -196,7 +238,12 @@ def command(
         data = {"sent": False, "kept": telling.kept, "error": error.code}
         print_result(data, (), as_json=as_json)
         raise
-    print_result(_result(sent, verbose), (), as_json=as_json)
+    if output is not None:
+        telling.say(f"not sent: {_packets(sent.packets)} written to {output}")
+    elif only_keep:
+        telling.say(f"not sent, but kept as number {sent.id}: `mixminion queue flush` sends it")
+    where = {} if output is None else {"file": str(output)}
+    print_result({**_result(sent, verbose), **where}, (), as_json=as_json)
 
 
 class _Telling:
@@ -213,6 +260,9 @@ class _Telling:
                 self.say(f"left out of the header: {', '.join(names)}")
             case api.Fetching():
                 self.say("fetching the directory")
+            case api.Encrypted():
+                for line in encrypted(event):
+                    self.say(line)
             case api.Warned(warning):
                 self.say(f"warning: {warning}")
             case api.PathChosen(path, warnings):
@@ -229,7 +279,7 @@ class _Telling:
             case api.Kept():
                 self.kept = True
             case api.InFragments(packets, needed):
-                self.say(f"sent in {packets:,} packets, of which {needed:,} are enough")
+                self.say(f"goes in {packets:,} packets, of which {needed:,} are enough")
             case api.HandedOver(packets, of):
                 self.say(f"{packets:,} of {of:,} packets handed over")
             case api.Sent():
@@ -249,13 +299,18 @@ class _Telling:
 def _result(sent: api.Sent, verbose: bool) -> Mapping[str, Any]:
     path = {"path": list(sent.path)} if verbose else {}
     return {
-        "sent": True,
+        "sent": sent.handed,
+        **({} if sent.handed else {"kept": True, "number": sent.id}),
         "entry": sent.entry,
         "hops": len(sent.path),
         "expected": times.to_text(sent.expected),
         **({} if sent.packets == 1 else {"packets": sent.packets}),
         **path,
     }
+
+
+def _packets(n: int) -> str:
+    return "1 packet is" if n == 1 else f"{n:,} packets are"
 
 
 def _span(seconds: float) -> str:

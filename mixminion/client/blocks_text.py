@@ -11,9 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mixminion.mail import fields, mime, transfer
-from mixminion.mail.errors import BadField, NotAMessage
-from mixminion.mail.fields import Field
+from mixminion.client import texts
 from mixminion.sphinx import suites
 from mixminion.sphinx.errors import BadSurb
 from mixminion.sphinx.surb import VERSION
@@ -28,11 +26,6 @@ _HEAD = re.compile(
     rb"%c([\x01\x02])(.{8})\0{3}(.{5})\0{3}(.{5})\x02\1" % VERSION,
     re.DOTALL,
 )
-_BEGIN = re.compile(rf"([> \t]{{0,40}})-----BEGIN {KIND}-----[ \t]*")
-_END = f"-----END {KIND}-----"
-_LINE_END = re.compile(r"\r\n|\r|\n")
-_DEEPEST = 8
-_ABOUT_PARTS = frozenset({"content-type", "content-transfer-encoding"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +70,14 @@ def find(octets: bytes) -> list[bytes]:
     if _HEAD.match(octets):
         return list(dict.fromkeys(_split(octets)))
     found: dict[bytes, None] = {}
-    for part in _parts(octets):
+    for part in texts.parts(octets):
         if _HEAD.match(part):
             found |= dict.fromkeys(_split(part))
         else:
-            found |= dict.fromkeys(_armored(part.decode("latin-1")))
+            for block in texts.armored(part.decode("latin-1"), KIND):
+                if not _HEAD.match(block):
+                    raise BadArmor(why="there is no reply block in it")
+                found |= dict.fromkeys(_split(block))
     return list(found)
 
 
@@ -89,57 +85,3 @@ def _split(octets: bytes) -> Iterator[bytes]:
     starts = [match.start() for match in _HEAD.finditer(octets)]
     for start, stop in zip(starts, [*starts[1:], len(octets)], strict=True):
         yield octets[start:stop]
-
-
-def _armored(text: str) -> Iterator[bytes]:
-    """Blocks of the armored texts of our kind; other kinds may be as they like.  A text that
-    somebody quoted has his marks before each of its lines."""
-    marks = None
-    inside: list[str] = []
-    for line in _LINE_END.split(text):
-        begin = _BEGIN.fullmatch(line)
-        if begin is not None:
-            if marks is not None:
-                break
-            marks, inside = begin[1], []
-        if marks is None:
-            continue
-        inside.append(line.removeprefix(marks) if line.startswith(marks) else line.lstrip("> \t"))
-        if inside[-1].rstrip(" \t") == _END:
-            [block] = armor.decode("\n".join(inside))
-            if not _HEAD.match(block.octets):
-                raise BadArmor(why="there is no reply block in it")
-            yield from _split(block.octets)
-            marks = None
-    if marks is not None:
-        raise BadArmor(why="a reply block has no end")
-
-
-def _parts(octets: bytes) -> Iterator[bytes]:
-    """The contents of a mail's parts; of what is no mail, itself."""
-    if octets.startswith(b"From "):
-        octets = octets.partition(b"\n")[2]
-    try:
-        written, body = fields.read(octets)
-        header = [raw.field() for raw in written if raw.name.lower() in _ABOUT_PARTS]
-    except (NotAMessage, BadField):
-        header = []
-    if header:
-        yield from _leaves(header, body, _DEEPEST)
-    else:
-        yield octets
-
-
-def _leaves(header: Sequence[Field], body: bytes, depth: int) -> Iterator[bytes]:
-    for part in mime.walk(header, body).all():
-        if part.children:
-            continue
-        inside = body[part.start : part.stop]
-        boundary = part.content_type.parameters.get("boundary")
-        if boundary and depth:  # closed, because it is signed, say; here it is only read
-            quoted = re.sub(r'(["\\])', r"\\\1", boundary)
-            mixed = Field("Content-Type", f'multipart/mixed; boundary="{quoted}"')
-            yield from _leaves([mixed], inside, depth - 1)
-        else:
-            decoded = transfer.decode(inside, part.encoding)
-            yield inside if decoded is None else decoded

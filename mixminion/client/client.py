@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -13,23 +14,43 @@ from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 from typing_extensions import override
 
-from mixminion.client import blocks_text, comparison, compose, configuration, recipients, report
+from mixminion.client import (
+    blocks_text,
+    comparison,
+    compose,
+    configuration,
+    pinging,
+    recipients,
+    report,
+    routes,
+    sealing,
+)
+from mixminion.client.aging import Aging
+from mixminion.client.carrying import Carrying
 from mixminion.client.comparison import Comparison
-from mixminion.client.configuration import ClientSection, DirectorySection, PathsSection
+from mixminion.client.configuration import ClientSection, DirectorySection
 from mixminion.client.database import Database, Executor, ThreadExecutor
 from mixminion.client.directory import Directory
 from mixminion.client.identities import Identities
+from mixminion.client.imported import ImportedServers
+from mixminion.client.inbox import Inbox
 from mixminion.client.keeping import Keeping
+from mixminion.client.kept_entries import KeptEntries
+from mixminion.client.key_sources import Asking, KeysSection
+from mixminion.client.keys import Keys
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Mailboxes, Visit
 from mixminion.client.outbox import Outbox, Unbuilt, Waiting
 from mixminion.client.outgoing import Outgoing
 from mixminion.client.packets import Letter
+from mixminion.client.path_section import PathsSection
+from mixminion.client.pinging import Ping
 from mixminion.client.progress import Event, LeftOut, Progress, Sent, silent
 from mixminion.client.remembering import ReplyBlocksSection
 from mixminion.client.reply_blocks import ReplyBlocks
 from mixminion.client.replying import Answer, Replying
 from mixminion.client.report import DirectoryReport
 from mixminion.client.schedule import Schedule
+from mixminion.client.sections import OutboxSection
 from mixminion.client.sender import Flushed, Sender
 from mixminion.client.withdrawing import Cancelled
 from mixminion.config import Config
@@ -41,7 +62,7 @@ from mixminion.dirhttp.errors import NoDirectory
 from mixminion.dirhttp.fetch import Fetcher
 from mixminion.dirhttp.sources import Source, over_tls, through
 from mixminion.interfaces import Random
-from mixminion.paths import language
+from mixminion.paths import select
 from mixminion.util.hostport import HostPort
 
 __all__ = ["Client", "Config", "Consensus", "Server", "View", "load_config"]
@@ -84,11 +105,17 @@ class Client(Service):
         self._authorities = section.authorities
         self._folder = home / "directory"
         self._clock = reactor
+        self._connect = connect
         self._default_path = config[PathsSection].default_path or ""
         self._database = Database(home / "client.sqlite", executor)
         self._outbox = Outbox(self._database)
         self._cache = DocumentCache(section.identities, self._folder, executor.run)
         self._schedule = Schedule(self._database, reactor, random)
+        self.imported = ImportedServers(self._database, executor, reactor)
+        """Servers that are known from files."""
+        lists = config[PathsSection].lists
+        self.entries = KeptEntries(self._database, reactor, random, lists)
+        """The servers that packets go to first."""
 
         proxies = section.proxies(os.environ)
 
@@ -106,10 +133,14 @@ class Client(Service):
             ),
             schedule=self._schedule,
             configured=section.places,
+            beside=self.imported.beside,
             executor=executor,
             clock=reactor,
             random=random,
         )
+        self._executor = executor
+        asking = Asking(reactor, connect, proxies, executor)
+        self.keys = Keys(self._database, reactor, config[KeysSection].sources, asking)
         self._keeping = Keeping(self._directory, self._schedule, reactor, random)
         self._mailboxes = Mailboxes(self._database, reactor, random, connect)
         self.identities = Identities(self._database, executor, random)
@@ -121,13 +152,27 @@ class Client(Service):
             reactor,
             random,
             config[ReplyBlocksSection],
+            executor,
+            lists,
         )
         self._sender = Sender(
-            self._directory, self._outbox, reactor, random, connect, executor, self._default_path
+            self._directory,
+            self._outbox,
+            reactor,
+            random,
+            connect,
+            executor,
+            self._default_path,
+            self.entries,
+        )
+        self.inbox = Inbox(
+            self._database, self.identities, self.reply_blocks, self._mailboxes, reactor
         )
         self._replying = Replying(
-            self._directory, self._outbox, self._sender, reactor, random, executor
+            self._directory, self._outbox, self._sender, reactor, random, executor, self.entries
         )
+        self._carrying = Carrying(self._database, self._outbox, self._sender, reactor, executor)
+        self._aging = Aging(self._database, config[OutboxSection], reactor)
 
     async def send(
         self,
@@ -143,15 +188,19 @@ class Client(Service):
         path: str | None = None,
         copies: int = 1,
         large: bool = False,
+        encrypt: bool = False,
+        encrypt_to: bytes | None = None,
         reply_blocks: int = 0,
         identity: str | None = None,
+        hand_over: bool = True,
         progress: Progress = silent,
     ) -> Sent:
         """Send one message; returns when the first server of its path has it on disk.
 
         What does not fit one packet goes in several, each over a path of its own, of which some
         may be lost; with *large* also in more than the network's messages are meant to take.  With
-        *copies* even a small message goes so many times, and more, and is delivered once.
+        *copies* even a small message goes so many times, and more, and is delivered once.  Without
+        *hand_over* it is only kept, for :meth:`flush` or :meth:`export`.
 
         *address* is ``user@example.org``, ``mbox:user@server``, ``mailbox:CAPABILITY@server``,
         ``news:group``, ``drop`` or ``exit:text``, or several for one exit; *cc* and *bcc* are more
@@ -161,6 +210,10 @@ class Client(Service):
         in path language.  So many pairs of *reply_blocks*, whose answers *identity* reads, are put
         into the message; see :attr:`reply_blocks`.
 
+        With *encrypt* the message is encrypted to the key that :attr:`keys` has for its one
+        recipient, with *encrypt_to* to that public key of 1,216 octets; subject, *name* and
+        *reply_to* of a mail are then inside.
+
         :raises NotHandedOver: it was not sent, but is kept; see :meth:`flush`.
         :raises MixminionError: nothing was sent or kept.
         """
@@ -168,22 +221,21 @@ class Client(Service):
         everybody = recipients.gather(shown_to, cc, bcc)
         to = everybody.address
         shown = compose.Shown(name, reply_to)
+        key = None
+        if encrypt or encrypt_to is not None:
+            written = [*shown_to, *cc, *bcc]
+            key = await sealing.key_for(self.keys, to, written[0], encrypt_to, progress)
         composed = compose.compose_for(everybody, content, subject, shown=shown, whole=whole)
         if reply_blocks:
-            made = await self.reply_blocks.create(
-                reply_blocks, identity=identity, progress=progress
-            )
-            blocks = blocks_text.encode(made)
+            blocks = await self.reply_blocks.armored(reply_blocks, identity, progress)
             composed = compose.compose_for(
                 everybody, content, subject, shown=shown, whole=whole, blocks=blocks
             )
         del content  # it may be large, and the caller may have let go of it
-        path = self._default_path if path is None else path
-        if path:
-            language.parse(path)
-        if to.server is not None:
+        path = await self._route(to.server, path, progress)
+        if key is not None:
             view = await self.view(progress=progress)
-            path = language.ending_at(path, to.server, view.parameters.hops)
+            composed = await self._executor.run(sealing.seal, view, to, composed, key)
         if composed.left_out:
             progress(LeftOut(composed.left_out))
         return await self._sender.send(
@@ -191,6 +243,7 @@ class Client(Service):
             progress,
             copies=copies,
             large=large,
+            hand_over=hand_over,
         )
 
     async def reply(
@@ -203,22 +256,26 @@ class Client(Service):
         path: str | None = None,
         again: bool = False,
         large: bool = False,
+        reply_blocks: int = 0,
+        identity: str | None = None,
         progress: Progress = silent,
     ) -> Sent:
         """Answer somebody whose reply *blocks* one has, without knowing whom; as :meth:`send`.
 
         *blocks* is the message that brought them, or they themselves.  Each is used once, unless
         *again*; what does not fit one takes several.  *content* is what the other reads: octets of
-        any kind, or a mail when there is a *subject* or it is *whole*.
+        any kind, or a mail when there is a *subject* or it is *whole*; with so many pairs of
+        *reply_blocks* in it, whose answers *identity* reads.
 
         :raises NoUsableBlock: none of the blocks can be used now.
         :raises TooFewBlocks: it takes more of them.
         """
         found = blocks_text.find(blocks) if isinstance(blocks, bytes) else list(blocks)
         composed = compose.reply(content, subject, whole=whole)
-        path = self._default_path if path is None else path
-        if path:
-            language.parse(path)
+        if reply_blocks:
+            own = await self.reply_blocks.armored(reply_blocks, identity, progress)
+            composed = compose.reply(content, subject, whole=whole, blocks=own)
+        path = await self._route(None, path, progress)
         if composed.left_out:
             progress(LeftOut(composed.left_out))
         usual = bool(path) and path == self._default_path
@@ -241,6 +298,26 @@ class Client(Service):
         """Delete kept packets and messages in fragments; how many packets there were."""
         numbers = list(ids)
         return await self._outbox.delete(numbers) + await self._outbox.delete_large(numbers)
+
+    async def export(self, path: Path, ids: Iterable[int] = ()) -> int:
+        """Move what is kept, or of that only *ids*, into a new file, for another machine to send;
+        how many packets.
+
+        :raises NothingToCarry: nothing of that is kept.
+        """
+        return await self._carrying.export(path, set(ids))
+
+    async def bring(self, octets: bytes, *, progress: Progress = silent) -> list[int]:
+        """Keep the packets of such a file; the ids of those that are new here.
+
+        :raises NotPackets: it is none, or one for another network.
+        """
+        return await self._carrying.bring(await self.view(progress=progress), octets)
+
+    async def tend_outbox(self, *, progress: Progress = silent) -> None:
+        """Tell of what is kept for long, and delete what the configuration says is too old."""
+        for event in await self._aging.look():
+            progress(event)
 
     async def expired(self) -> list[Waiting]:
         """Those of the kept packets that no server takes any more."""
@@ -320,6 +397,12 @@ class Client(Service):
             raise NoDirectory
         return octets
 
+    async def ping(self, server: str, *, progress: Progress = silent) -> list[Ping]:
+        """Whether each address of the server of that nickname answers.  That is not anonymous."""
+        view = await self.view(progress=progress)
+        found = select.find(view, server)
+        return await pinging.ping(found, view.packet_length, self._clock, self._connect)
+
     async def servers(self) -> tuple[Server, ...]:
         """All listed servers, by nickname."""
         listed = (await self.view()).servers
@@ -369,6 +452,11 @@ class Client(Service):
         self._keeping.stop()
         await self._sender.close()
         await self._database.close()
+
+    async def _route(self, server: str | None, path: str | None, progress: Progress) -> str:
+        """The path of a message that ends at *server*, if its address names one."""
+        look = partial(self.view, progress=progress)
+        return await routes.route(server, path, self._default_path, self.imported, look)
 
 
 def _dialler(reactor: Any) -> Callable[[HostPort], IStreamClientEndpoint]:

@@ -151,12 +151,16 @@ def from_message(
     return Composed((fields.join(kept, b""), body), tuple(left_out))
 
 
-def reply(content: bytes, subject: str | None = None, *, whole: bool = False) -> Composed:
+def reply(
+    content: bytes, subject: str | None = None, *, whole: bool = False, blocks: str = ""
+) -> Composed:
     """An answer: a mail of plain text when it has a *subject*, a mail as it is when *whole*, else
-    *content* as it is.  Raises what :func:`from_text` and :func:`from_message` do."""
+    *content* as it is; with armored reply *blocks* in it.  Raises what :func:`from_text` and
+    :func:`from_message` do."""
     mail = Address(MAIL_EXIT, (), mail=True)
     if whole:
-        return from_message(mail, content)
+        return from_message(mail, content, blocks=blocks)
+    content = attaching.to_octets(content, blocks) if blocks else content
     if subject is not None:
         return from_text(mail, content, subject)
     return Composed((content,))

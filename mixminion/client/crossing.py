@@ -15,6 +15,7 @@ from mixminion.directory.consensus import Server
 from mixminion.directory.view import View
 from mixminion.interfaces import Random
 from mixminion.paths.constraints import links
+from mixminion.paths.preferences import Preferences
 from mixminion.paths.select import Choice, choose
 from mixminion.payload import frame, reply
 from mixminion.payload.frame import Frame
@@ -66,13 +67,21 @@ def _text(date: int) -> str:
     return times.to_text(min(date, times.LAST))
 
 
-def make(view: View, block: Surb, inside: Frame, path: str, now: float, random: Random) -> Built:
+def make(
+    view: View,
+    block: Surb,
+    inside: Frame,
+    path: str,
+    now: float,
+    random: Random,
+    preferences: Preferences,
+) -> Built:
     """A packet that answers *block*, which can be used at *now*, with *inside*.
 
     :raises CrossesAtFirst: *path* ends at the block's first server.
     :raises UserError: of :mod:`mixminion.paths`, where no path can be chosen.
     """
-    choice = _choice(view, block, path, now, random)
+    choice = _choice(view, block, path, now, random, preferences)
     geometry = geometries.of(view.geometry_of(choice.period))
     body = reply.seal(geometry, block, inside, random)
     octets = build.crossover(geometry, packets.hops(view, choice, random), body, random)
@@ -88,7 +97,9 @@ def make(view: View, block: Surb, inside: Frame, path: str, now: float, random: 
     return Built(packet, choice.path, choice.warnings)
 
 
-def again(view: View, recipe: Recipe, now: float, random: Random) -> Built:
+def again(
+    view: View, recipe: Recipe, now: float, random: Random, preferences: Preferences
+) -> Built:
     """Another packet for one that was never handed over, so that nobody has seen its block.
 
     :raises BlockOver: its block cannot be used any more.
@@ -96,7 +107,8 @@ def again(view: View, recipe: Recipe, now: float, random: Random) -> Built:
     """
     assert recipe.block is not None
     block = check(view, recipe.block, now)
-    return make(view, block, frame.parse(recipe.message), recipe.path, now, random)
+    inside = frame.parse(recipe.message)
+    return make(view, block, inside, recipe.path, now, random, preferences)
 
 
 def check(view: View, octets: bytes, now: float) -> Surb:
@@ -114,14 +126,17 @@ def check(view: View, octets: bytes, now: float) -> Surb:
     return block
 
 
-def _choice(view: View, block: Surb, path: str, now: float, random: Random) -> Choice:
+def _choice(
+    view: View, block: Surb, path: str, now: float, random: Random, preferences: Preferences
+) -> Choice:
     """A path of full length, whose last server is another than the block's first, and links to
     it where that can be had."""
     first = view.by_node(block.first_hop)
     assert first is not None  # or the block could not be used
     passable: Choice | None = None
     for _ in range(_DRAWS):
-        choice = choose(view, packets.spec(path), None, now=now, random=random)
+        spec = packets.spec(path)
+        choice = choose(view, spec, None, now=now, random=random, preferences=preferences)
         if _crosses(choice.path[-1], first):
             return choice
         if choice.path[-1] != first:

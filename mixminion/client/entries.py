@@ -38,11 +38,21 @@ Dial = Callable[[LinkUser], Deferred[Link]]
 class Entry(LinkUser):
     """One server that takes our packets, named *nickname* in sentences."""
 
-    def __init__(self, clock: Clock, outbox: Outbox, nickname: str, dial: Dial) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        outbox: Outbox,
+        nickname: str,
+        dial: Dial,
+        observe: Callable[[bool], None],
+    ) -> None:
+        """*observe* hears whether it takes anything: once for every link, and of failures."""
         self._clock = clock
         self._outbox = outbox
         self._nickname = nickname
         self._dial = dial
+        self._observe = observe
+        self._took = False
         self._handing: dict[int, list[Deferred[None]]] = {}
         self._ready: deque[int] = deque()
         self._reading = 0
@@ -87,6 +97,9 @@ class Entry(LinkUser):
     def received(self, keys: list[int]) -> None:
         """The entry has these on its disk."""
         self._failures = 0
+        if not self._took:
+            self._took = True
+            self._observe(True)
         deleting = self._outbox.delete(keys)
         _ = deleting.addCallbacks(self._end, self._fail, (keys,), errbackArgs=(keys,))
         self._go_on()
@@ -101,6 +114,7 @@ class Entry(LinkUser):
     def lost(self, unacknowledged: list[int], error: PeerError | None) -> None:
         """The link ended."""
         self._link = None
+        self._took = False
         self._again(unacknowledged)
         self._try_later(_word(error), error)
 
@@ -155,6 +169,8 @@ class Entry(LinkUser):
             return
         if self._failures == len(RETRY_AFTER):
             self._failures = 0
+            self._took = False
+            self._observe(False)
             self._give_back(why, cause)
             return
         self._pause = self._clock.callLater(RETRY_AFTER[self._failures], self._resume)

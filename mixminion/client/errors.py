@@ -99,7 +99,7 @@ class BadPage(UserError):
 
 
 class PageNotRead(OperatorError):
-    """A page that cannot be had."""
+    """A page that cannot be had; ``answered`` is the code of an answer that there was."""
 
     code = "page-not-read"
     sentence = "{url} cannot be read ({why}); get the file in another way, and name that."
@@ -197,6 +197,29 @@ class AlreadyHandedOver(UserError):
         " in the outbox."
     )
     exit_code = EX_UNAVAILABLE
+
+
+class NothingToCarry(UserError):
+    """Nothing is kept that could go into a file."""
+
+    code = "nothing-to-carry"
+    sentence = "Nothing of that is kept; `mixminion queue list` shows what is."
+
+
+class PacketFileThere(UserError):
+    """A file that may have packets in it would be replaced."""
+
+    code = "packet-file-there"
+    sentence = "There is a file {path} already, which stays as it is; name another."
+    exit_code = EX_CANTCREAT
+
+
+class NotPackets(UserError):
+    """A file that should have packets in it."""
+
+    code = "not-packets"
+    sentence = "This is no file of packets that could be sent: {why}; export it again."
+    exit_code = EX_DATAERR
 
 
 # -- mailboxes ---------------------------------------------------------------------------

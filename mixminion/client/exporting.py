@@ -81,7 +81,10 @@ def collect(connection: sqlite3.Connection, ids: Collection[int]) -> bytes:
     """An export of the identities with those ids."""
     keys: dict[int, bytes] = {}
     identities, blocks = [], []
-    for id, *row in connection.execute("SELECT id, name, public, secret, address FROM identities"):
+    rows = connection.execute(
+        "SELECT id, name, public, secret, address FROM identities ORDER BY id"
+    )
+    for id, *row in rows:
         if id in ids:
             identities.append(_Identity(*row))
             keys[id] = row[1]
@@ -91,6 +94,22 @@ def collect(connection: sqlite3.Connection, ids: Collection[int]) -> bytes:
     wanted = {each.address for each in identities} | {each.address for each in blocks}
     mailboxes = [each for each in _mailboxes(connection) if _address(each) in wanted]
     return msgspec.json.encode(_Export(VERSION, identities, mailboxes, blocks))
+
+
+def collect_blocks(connection: sqlite3.Connection, surb_ids: Collection[bytes]) -> bytes:
+    """An export of these blocks with their mailboxes, and of no identity."""
+    rows = [
+        connection.execute(
+            f"SELECT public, {_BLOCK} FROM reply_blocks JOIN identities ON identity = identities.id"
+            " WHERE surb_id = ?",
+            (surb_id,),
+        ).fetchone()
+        for surb_id in surb_ids
+    ]
+    blocks = [_Block(*row) for row in rows]
+    wanted = {each.address for each in blocks}
+    mailboxes = [each for each in _mailboxes(connection) if _address(each) in wanted]
+    return msgspec.json.encode(_Export(VERSION, [], mailboxes, blocks))
 
 
 def read(octets: bytes, path: str) -> _Export:
@@ -106,21 +125,17 @@ def read(octets: bytes, path: str) -> _Export:
 
 def restore(connection: sqlite3.Connection, export: _Export) -> Restored:
     """Put everything that is not here beside what is here; nothing that is here changes."""
-    ids: dict[bytes, int] = {}
+    ids = _ids(connection)
     named = []
     for identity in export.identities:
-        row = connection.execute(
-            "SELECT id FROM identities WHERE public = ?", (identity.public,)
-        ).fetchone()
-        if row is None:
+        if identity.public not in ids:
             name = next(each for each in _names(identity.name) if _free(connection, each))
-            row = connection.execute(
-                "INSERT INTO identities (name, public, secret, address) VALUES (?, ?, ?, ?)"
-                " RETURNING id",
+            connection.execute(
+                "INSERT INTO identities (name, public, secret, address) VALUES (?, ?, ?, ?)",
                 (name, identity.public, identity.secret, identity.address),
-            ).fetchone()
+            )
             named.append(name)
-        ids[identity.public] = row[0]
+    ids = _ids(connection)
     known = {each.private for each in _mailboxes(connection)}
     new = [each for each in export.mailboxes if each.private not in known]
     connection.executemany(
@@ -138,6 +153,11 @@ def restore(connection: sqlite3.Connection, export: _Export) -> Restored:
                 (ids[key], *rest),
             ).rowcount
     return Restored(tuple(named), len(new), blocks)
+
+
+def _ids(connection: sqlite3.Connection) -> dict[bytes, int]:
+    """Ids of identities by their public keys."""
+    return dict(connection.execute("SELECT public, id FROM identities"))
 
 
 def _mailboxes(connection: sqlite3.Connection) -> list[_Mailbox]:

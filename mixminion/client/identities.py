@@ -29,9 +29,9 @@ from mixminion.client.identity_errors import (
 )
 from mixminion.crypto import hpke, kem
 from mixminion.crypto.aead import Forged
-from mixminion.crypto.kdf import sha256
 from mixminion.crypto.passphrase import DoesNotOpen, Passphrase, UnknownForm, is_sealed
 from mixminion.interfaces import Random
+from mixminion.payload import public_key
 
 DEFAULT = "default"
 """The identity that is made when one is needed and none was named."""
@@ -56,8 +56,7 @@ class Identity:
     @property
     def fingerprint(self) -> str:
         """Of the public key, as people compare it."""
-        digits = sha256(b"mixminion2 public key" + self.public).hex()
-        return " ".join(digits[at : at + 4] for at in range(0, len(digits), 4))
+        return public_key.grouped(public_key.fingerprint(self.public))
 
 
 @dataclass(frozen=True, slots=True)

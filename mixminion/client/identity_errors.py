@@ -88,6 +88,27 @@ class NotAnExport(UserError):
     exit_code = EX_DATAERR
 
 
+class NotACopy(UserError):
+    """A file that is no copy of reply blocks, or damaged."""
+
+    code = "not-a-copy"
+    sentence = (
+        "{path} is no copy of what opens answers, or is damaged; give files or the folder that"
+        " [ReplyBlocks] copies of the configuration names."
+    )
+    exit_code = EX_DATAERR
+
+
+class CopyOfAnother(UserError):
+    """A copy of blocks of an identity that is not here."""
+
+    code = "copy-of-another"
+    sentence = (
+        "The identity whose reply blocks are in {path} is not here: import it first, with"
+        " `mixminion identity import`."
+    )
+
+
 class WrongExportPassphrase(UserError):
     """The passphrase does not open an export."""
 

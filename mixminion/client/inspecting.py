@@ -10,8 +10,11 @@ from mixminion.directory.view import View
 from mixminion.errors import MixminionError
 from mixminion.sphinx import geometry as geometries
 from mixminion.sphinx.errors import BadSurb
-from mixminion.sphinx.geometry import Geometry
-from mixminion.sphinx.surb import Surb
+from mixminion.sphinx.geometry import NODE_ID, Geometry
+from mixminion.sphinx.surb import KEY, Surb
+
+HEAD = 26
+"""Octets of a reply block before its header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +50,31 @@ class State(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Inspected:
     """One block of a file.  Dates are Unix seconds; ``suite`` is None for what cannot be read;
-    ``own`` is what is remembered of it where we made it."""
+    ``own`` is what is remembered of it where we made it, ``used`` whether we have answered it."""
 
     state: State
     suite: str | None
     not_before: int | None
     not_after: int | None
     own: ReplyBlock | None
+    used: bool
 
 
-def inspect(block: bytes, view: View | None, now: float, own: ReplyBlock | None) -> Inspected:
+def inspect(
+    block: bytes, view: View | None, now: float, own: ReplyBlock | None, used: bool
+) -> Inspected:
     """Look at *block* with the directory that is held, if one is."""
     try:
         head = blocks_text.head(block)
     except BadSurb:
-        return Inspected(State.BROKEN, None, None, None, own)
+        return Inspected(State.BROKEN, None, None, None, own, used)
     state = State.UNKNOWN if view is None else _state(block, head, view, now)
-    return Inspected(state, head.suite, head.not_before, head.not_after, own)
+    return Inspected(state, head.suite, head.not_before, head.not_after, own, used)
+
+
+def header_of(block: bytes) -> bytes:
+    """The packet header in a block, whatever network it is for."""
+    return block[HEAD : -(NODE_ID + KEY)]
 
 
 def _state(block: bytes, head: blocks_text.Head, view: View, now: float) -> State:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from mixminion.client.answer_addresses import AnswerAddress
-from mixminion.client.identity_errors import LifetimeTooLong
+from mixminion.client.identity_errors import LifetimeTooLong, NoAnswerAddress
 from mixminion.directory.consensus import KeyPeriod
 from mixminion.directory.errors import NoKeyPeriod
 from mixminion.directory.view import View
 from mixminion.interfaces import Random
 from mixminion.mixing.delays import truncated_exponential
 from mixminion.paths import language
+from mixminion.paths.errors import ExitTooSmall
+from mixminion.paths.preferences import Lists, Preferences
 from mixminion.paths.select import ExitRequirement, choose
 from mixminion.sphinx import geometry as geometries
 from mixminion.sphinx import surb
@@ -46,9 +48,10 @@ def periods(view: View, now: float, lifetime: float, least: int) -> list[KeyPeri
 
 
 def build(
-    view: View, period: KeyPeriod, where: AnswerAddress, now: float, random: Random
+    view: View, period: KeyPeriod, where: AnswerAddress, now: float, random: Random, lists: Lists
 ) -> tuple[Surb, SurbKey]:
-    """One block over a path of its own, of the network's length, and what opens its answer.
+    """One block over a path of its own, of the network's length, and what opens its answer.  Its
+    first server is no entry of ours: whoever answers does not get to know those.
 
     :raises UserError: of :mod:`mixminion.paths`, where there is no path to that address.
     """
@@ -59,7 +62,12 @@ def build(
         spec = language.parse(language.ending_at("", where.server, parameters.hops))
     exit = ExitRequirement(where.exit, geometry.payload, recipients=1)
     moment = max(now, period.begins)  # its keys are chosen for
-    choice = choose(view, spec, exit, now=moment, random=random)
+    try:
+        preferences = Preferences(lists=lists)
+        choice = choose(view, spec, exit, now=moment, random=random, preferences=preferences)
+    except ExitTooSmall:
+        why = f"answers have {geometry.payload:,} octets, and no exit {where.exit!r} takes as much"
+        raise NoAnswerAddress(address=where.text, why=why) from None
     mean, cap = parameters.mean_delay_ms, parameters.delay_cap_ms
     hops = [
         Hop(

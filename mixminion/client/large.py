@@ -19,6 +19,7 @@ from mixminion.client.errors import (
     PartlyHandedOver,
     Withdrawn,
 )
+from mixminion.client.kept_entries import KeptEntries
 from mixminion.client.outbox import Large, Outbox
 from mixminion.client.packets import Letter
 from mixminion.client.progress import HandedOver, Kept, PathChosen, Progress, Sent
@@ -47,12 +48,14 @@ class InFragments:
         random: Random,
         entry: Callable[[View, Server], Entry],
         executor: Executor,
+        kept: KeptEntries,
     ) -> None:
         self._outbox = outbox
         self._clock = clock
         self._random = random
         self._entry = entry
         self._executor = executor
+        self._kept = kept
         self._withdrawn: set[int] = set()
 
     def withdrawn(self, id: int) -> None:
@@ -60,7 +63,14 @@ class InFragments:
         self._withdrawn.add(id)
 
     async def send(
-        self, view: View, letter: Letter, copies: int, large: bool, progress: Progress
+        self,
+        view: View,
+        letter: Letter,
+        copies: int,
+        large: bool,
+        progress: Progress,
+        *,
+        hand_over: bool = True,
     ) -> Sent:
         """See :meth:`mixminion.client.sender.Sender.send`."""
         piece = packets.piece_length(view)
@@ -69,12 +79,18 @@ class InFragments:
         if split.packets > view.parameters.fragments and not large:
             raise too_large(view, letter.size, split.packets)
         now = self._clock.seconds()
-        choice = packets.destination(view, letter, now, self._random)
+        preferences = await self._kept.preferences(view)
+        choice = packets.destination(view, letter, now, self._random, preferences)
         progress(PathChosen(choice.path, choice.warnings))
         progress(Told(split.packets, split.needed))
         kept = Large(split.whole, copies, letter.exit, choice.path[-1].identity, letter.path)
         id = await self._outbox.add_large(kept, split.blocks(), now)
         progress(Kept(id))
+        delay = SLOWER * len(choice.path) * view.parameters.mean_delay
+        path = tuple(server.nickname for server in choice.path)
+        if not hand_over:
+            arrival = now + delay
+            return Sent(id, path[0], path, delay, arrival, split.packets, handed=False)
         handed, failures = 0, list[MixminionError]()
         async for made, failed in self.go_on(view, id):
             handed += len(made)
@@ -86,8 +102,6 @@ class InFragments:
             raise PartlyHandedOver(
                 kept=len(failures), packets=split.packets, **failures[0].fields
             ) from failures[0]
-        delay = SLOWER * len(choice.path) * view.parameters.mean_delay
-        path = tuple(server.nickname for server in choice.path)
         arrival = self._clock.seconds() + delay
         sent = Sent(id, path[0], path, delay, arrival, split.packets)
         progress(sent)
@@ -98,13 +112,25 @@ class InFragments:
 
         :raises MixminionError: of :mod:`mixminion.client.packets`: the rest is kept as it is.
         """
+        async for ids, entries in self.build(view, id):
+            yield await self._hand_over(view, ids, entries)
+
+    async def build(
+        self, view: View, id: int
+    ) -> AsyncIterator[tuple[Sequence[int], Sequence[Server]]]:
+        """Build what was not built of a message; of each block its packets and their entries.
+
+        :raises MixminionError: of :mod:`mixminion.client.packets`: the rest is kept as it is.
+        """
         large = await self._outbox.large(id)
         while large is not None and (block := await self._outbox.next_block(id)) is not None:
             number, octets = block
             built = []
+            preferences = await self._kept.preferences(view)
             for part in splitting.fragments_of(large.whole, number, octets, large.copies):
                 now = self._clock.seconds()
-                built.append(packets.fragment(view, large, part.encode(), id, now, self._random))
+                whose = part.encode(), id, now, self._random, preferences
+                built.append(packets.fragment(view, large, *whose))
                 await self._pause()
             entries = [each.path[0] for each in built]
             ids = await self._outbox.built(
@@ -112,7 +138,7 @@ class InFragments:
             )
             del built, octets, block
             if ids:
-                yield await self._hand_over(view, ids, entries)
+                yield ids, entries
 
     async def _hand_over(self, view: View, ids: Sequence[int], entries: Sequence[Server]) -> Result:
         attempts = [

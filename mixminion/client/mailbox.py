@@ -158,16 +158,17 @@ class Mailboxes:
 
     def read(self, numbers: Iterable[int]) -> Deferred[None]:
         """Whoever reads has these: their contents are forgotten here."""
+        given = list(numbers)
+        return self._database.run(lambda connection: self.forget(connection, given))
+
+    def forget(self, connection: sqlite3.Connection, numbers: Iterable[int]) -> None:
+        """The same within the caller's transaction."""
         given = [(number,) for number in numbers]
         before = int(self._clock.seconds()) - REMEMBERED
-
-        def query(connection: sqlite3.Connection) -> None:
-            connection.executemany("UPDATE mailbox_items SET content = NULL WHERE id = ?", given)
-            connection.execute(
-                "DELETE FROM mailbox_items WHERE content IS NULL AND date < ?", (before,)
-            )
-
-        return self._database.run(query)
+        connection.executemany("UPDATE mailbox_items SET content = NULL WHERE id = ?", given)
+        connection.execute(
+            "DELETE FROM mailbox_items WHERE content IS NULL AND date < ?", (before,)
+        )
 
     # -- inside --------------------------------------------------------------------------------
 

@@ -72,6 +72,7 @@ class Waiting:
     handed: bool  #: whether it was ever given to a transport
     part_of: int | None = None  #: the message that it is a fragment of
     answers: bool = False  #: whether it answers a reply block, and was not handed over yet
+    carried: bool = False  #: whether it was given to a file, for another machine to send
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ class Outbox:
             connection.execute(
                 "INSERT INTO messages (id, hour, name, coding, size, piece, copies, exit, server,"
                 " path) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (id, _hour(now), whole.id, int(whole.coding), whole.size, whole.piece)
+                (id, hour(now), whole.id, int(whole.coding), whole.size, whole.piece)
                 + (large.copies, large.exit, large.server, large.path),
             )
             for number, octets in enumerate(blocks):
@@ -211,7 +212,8 @@ class Outbox:
         return self._database.run(query)
 
     def hand(self, ids: Sequence[int]) -> Deferred[list[bytes | None]]:
-        """Mark packets as handed to a transport; their octets, None for one that is gone."""
+        """Mark packets as handed to a transport; their octets, None for one that is gone,
+        or that another machine sends."""
 
         def query(connection: sqlite3.Connection) -> list[bytes | None]:
             connection.executemany(
@@ -220,7 +222,9 @@ class Outbox:
                 [(id,) for id in ids],
             )
             rows = [
-                connection.execute("SELECT packet FROM packets WHERE id = ?", (id,)).fetchone()
+                connection.execute(
+                    "SELECT packet FROM packets WHERE id = ? AND carried IS NULL", (id,)
+                ).fetchone()
                 for id in ids
             ]
             return [None if row is None else row[0] for row in rows]
@@ -267,12 +271,14 @@ class Outbox:
 
         def query(connection: sqlite3.Connection) -> list[Waiting]:
             rows = connection.execute(
-                "SELECT id, entry, period, hour, state = 'handed', part_of, block IS NOT NULL"
-                " FROM packets ORDER BY id"
+                "SELECT id, entry, period, hour, state = 'handed', part_of, block IS NOT NULL,"
+                " carried IS NOT NULL FROM packets ORDER BY id"
             )
             return [
-                Waiting(id, entry, period, hour, bool(handed), part_of, bool(answers))
-                for id, entry, period, hour, handed, part_of, answers in rows
+                Waiting(
+                    id, entry, period, hour, bool(handed), part_of, bool(answers), bool(carried)
+                )
+                for id, entry, period, hour, handed, part_of, answers, carried in rows
             ]
 
         return self._database.run(query)
@@ -302,7 +308,7 @@ def _insert(connection: sqlite3.Connection, packet: Packet, now: float) -> int:
         (
             packet.entry,
             packet.period,
-            _hour(now),
+            hour(now),
             packet.octets,
             packet.path,
             packet.message,
@@ -314,5 +320,6 @@ def _insert(connection: sqlite3.Connection, packet: Packet, now: float) -> int:
     return cursor.lastrowid
 
 
-def _hour(now: float) -> int:
+def hour(now: float) -> int:
+    """When something was written, as far as it is written down."""
     return int(now // 3600) * 3600

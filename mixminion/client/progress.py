@@ -51,6 +51,27 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
+class AskingForKey:
+    """A named source is being asked for somebody's key; ``tells`` says that whoever runs it learns
+    whose."""
+
+    source: str
+    where: str
+    tells: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Encrypted:
+    """The message is sealed to the key that is trusted for ``address``, or to one that was given
+    (None); ``changed`` says that another key has come for the address."""
+
+    address: str | None
+    fingerprint: str
+    verified: bool
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something about the directory, or what the configuration asks for, is not as usual."""
 
@@ -119,6 +140,25 @@ class Sent:
     delay: float  #: seconds until it arrives, on average
     expected: float  #: when that is, Unix seconds
     packets: int = 1
+    handed: bool = True
+    """False where it was only to be kept; ``expected`` is counted from now all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLong:
+    """So many packets, blocks of a large message included, are kept longer than ``[Outbox]
+    warn-after``."""
+
+    packets: int
+    since: int  #: the oldest of them, Unix seconds, rounded down to the hour
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """So many packets were kept for ``[Outbox] delete-after`` and are gone, without being sent."""
+
+    packets: int
+    since: int  #: the oldest of them, Unix seconds, rounded down to the hour
 
 
 Event = (
@@ -126,6 +166,8 @@ Event = (
     | Fetching
     | Asked
     | Compared
+    | AskingForKey
+    | Encrypted
     | Warned
     | PathChosen
     | InFragments
@@ -134,6 +176,8 @@ Event = (
     | BlockPassedOver
     | BlocksUsed
     | Sent
+    | KeptLong
+    | Deleted
 )
 Progress = Callable[[Event], None]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 from mixminion.config import option, section, values
 
@@ -27,6 +28,13 @@ class ReplyBlocksSection:
         default="60 days",
         doc="""How long after its last day the answer to a block can be read: mailboxes hold what
         came for 30 days as a rule.  After that the block is deleted.""",
+    )
+    copies: Path | None = option(
+        values.path,
+        default=None,
+        doc="""A folder, on another disk say, in which a copy of what opens the answers is written
+        before reply blocks are handed out, sealed to their identity; for a machine that is
+        lost.""",
     )
 
 

@@ -8,14 +8,22 @@ sealed to its identity's key and written before anybody gets the block.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from twisted.internet.defer import Deferred
 
-from mixminion.client import answer_addresses, blocks_text, inspecting, issuing, remembering
+from mixminion.client import (
+    answer_addresses,
+    blocks_text,
+    inspecting,
+    issuing,
+    remembering,
+)
 from mixminion.client.answer_addresses import AnswerAddress
-from mixminion.client.database import Database
+from mixminion.client.copying import Copies
+from mixminion.client.database import Database, Executor
+from mixminion.client.exporting import Restored
 from mixminion.client.identities import Identities, Identity, Unlocked
 from mixminion.client.inspecting import Inspected, ReplyBlock
 from mixminion.client.mailbox import Mailboxes
@@ -26,6 +34,7 @@ from mixminion.crypto.kdf import sha256
 from mixminion.directory.consensus import KeyPeriod
 from mixminion.directory.view import View
 from mixminion.interfaces import Clock, Random
+from mixminion.paths.preferences import Lists
 from mixminion.sphinx import suites, surb
 from mixminion.sphinx.geometry import Geometry
 from mixminion.sphinx.surb import KEY, SurbKey
@@ -34,6 +43,7 @@ INFO = b"mixminion2 surb key "
 """What is sealed to an identity; the SURB id follows."""
 
 PAIR = 2
+NO_LISTS = Lists()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,8 @@ class ReplyBlocks:
         clock: Clock,
         random: Random,
         section: ReplyBlocksSection,
+        executor: Executor,
+        lists: Lists = NO_LISTS,
     ) -> None:
         self._database = database
         self._identities = identities
@@ -66,6 +78,8 @@ class ReplyBlocks:
         self._clock = clock
         self._random = random
         self._section = section
+        self._lists = lists
+        self._copies = Copies(database, identities, section, executor)
 
     async def create(
         self,
@@ -90,6 +104,11 @@ class ReplyBlocks:
         made = await self.make(view, known, count, lifetime=lifetime, address=address)
         return [each.octets for each in made]
 
+    async def armored(self, count: int, identity: str | None, progress: Progress) -> str:
+        """New pairs as the text that goes into a message; see :meth:`create`."""
+        made = await self.create(count, identity=identity, progress=progress)
+        return blocks_text.encode(made)
+
     async def make(
         self,
         view: View,
@@ -108,7 +127,7 @@ class ReplyBlocks:
         )
         chosen = issuing.periods(view, now, lifetime, periods)
         built = [
-            (period, *issuing.build(view, period, where, now, self._random))
+            (period, *issuing.build(view, period, where, now, self._random, self._lists))
             for period in chosen
             for _ in range(count)
         ]
@@ -119,6 +138,8 @@ class ReplyBlocks:
             connection.executemany(_INSERT, rows)
 
         await self._database.run(query)
+        surb_ids = [key.surb_id for _, _, key in built]
+        await self._copies.write(identity, surb_ids, chosen[-1].ends, now)
         return [
             Made(block.encode(), key.surb_id, block.not_before, block.not_after)
             for _, block, key in built
@@ -145,10 +166,11 @@ class ReplyBlocks:
         :raises BadArmor: a text in it is damaged.
         """
         now = self._clock.seconds()
-        return [
-            inspecting.inspect(block, view, now, await self.recognise(block))
-            for block in blocks_text.find(octets)
-        ]
+        found = []
+        for block in blocks_text.find(octets):
+            own, used = await self.recognise(block), await self._used_here(block)
+            found.append(inspecting.inspect(block, view, now, own, used))
+        return found
 
     async def key(self, surb_id: bytes, unlocked: Unlocked) -> SurbKey | None:
         """What opens the answer to one; None when there is none, or it is another identity's."""
@@ -195,6 +217,23 @@ class ReplyBlocks:
         return self._database.run(
             lambda connection: remembering.purge(connection, self._section, now)
         )
+
+    async def restore(
+        self, copies: Mapping[str, bytes], passphrase: bytes | None = None
+    ) -> Restored:
+        """Take over copies that ``[ReplyBlocks] copies`` had written; see
+        :meth:`mixminion.client.copying.Copies.restore`."""
+        return await self._copies.restore(copies, passphrase)
+
+    def _used_here(self, block: bytes) -> Deferred[bool]:
+        """Whether we have answered it ourselves."""
+        digest = sha256(inspecting.header_of(block))  # as in crossing.digest
+
+        def query(connection: sqlite3.Connection) -> bool:
+            found = connection.execute("SELECT 1 FROM used_blocks WHERE digest = ?", (digest,))
+            return found.fetchone() is not None
+
+        return self._database.run(query)
 
     def _select(self, where: str, values: Sequence[object]) -> Deferred[list[ReplyBlock]]:
         def query(connection: sqlite3.Connection) -> list[ReplyBlock]:

@@ -15,6 +15,7 @@ from mixminion.client import crossing, large, splitting
 from mixminion.client.database import Executor
 from mixminion.client.directory import Directory
 from mixminion.client.errors import NotHandedOver, PartlyHandedOver
+from mixminion.client.kept_entries import KeptEntries
 from mixminion.client.outbox import Outbox
 from mixminion.client.packets import Built, geometry_at
 from mixminion.client.progress import (
@@ -61,14 +62,16 @@ class Replying:
         clock: Clock,
         random: Random,
         executor: Executor,
+        kept: KeptEntries,
     ) -> None:
-        """*executor* compresses."""
+        """*executor* compresses; *kept* are the entries that packets go to."""
         self._directory = directory
         self._outbox = outbox
         self._sender = sender
         self._clock = clock
         self._random = random
         self._executor = executor
+        self._kept = kept
 
     async def reply(self, blocks: Sequence[bytes], answer: Answer, progress: Progress) -> Sent:
         """Answer with as many of *blocks* as it takes; returns when all entries have their packets
@@ -84,10 +87,12 @@ class Replying:
                 progress(Warned(warning))
         usable = await self._usable(view, blocks, now, answer.again, progress)
         inside, needed = await self._cut(view, answer, len(usable))
+        preferences = await self._kept.preferences(view)
         built = list[Built]()
         for part, block in zip(inside, usable, strict=False):
             moment = self._clock.seconds()
-            built.append(crossing.make(view, block, part, answer.path, moment, self._random))
+            how = answer.path, moment, self._random, preferences
+            built.append(crossing.make(view, block, part, *how))
             await self._pause()
         digests = {
             crossing.digest(block): min(block.not_after, times.LAST)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
@@ -15,6 +16,7 @@ from mixminion.client.database import Executor
 from mixminion.client.directory import Directory
 from mixminion.client.entries import Dial, Entry
 from mixminion.client.errors import NotHandedOver
+from mixminion.client.kept_entries import KeptEntries
 from mixminion.client.large import InFragments
 from mixminion.client.outbox import Outbox, Recipe, Waiting
 from mixminion.client.packets import Built, Letter
@@ -52,17 +54,19 @@ class Sender:
         random: Random,
         dial: Callable[[HostPort], IStreamClientEndpoint],
         executor: Executor,
-        default_path: str = "",
+        default_path: str,
+        kept: KeptEntries,
     ) -> None:
         """*executor* does what takes long; *default_path* is the configuration's, told of where it
-        is not as usual."""
+        is not as usual; *kept* are the entries that packets go to."""
         self._directory = directory
         self._outbox = outbox
         self._clock = clock
         self._random = random
         self._dial = dial
         self._default_path = default_path
-        self._in_fragments = InFragments(outbox, clock, random, self._entry, executor)
+        self._kept = kept
+        self._in_fragments = InFragments(outbox, clock, random, self._entry, executor, kept)
         self._entries: dict[tuple[bytes, tuple[HostPort, ...], int], Entry] = {}
 
     async def send(
@@ -72,10 +76,11 @@ class Sender:
         *,
         copies: int = 1,
         large: bool = False,
+        hand_over: bool = True,
     ) -> Sent:
-        """Send one message; returns when all its entries have it on disk.  With more than one of
-        *copies* several packets take it, by different paths; *large* allows more packets than
-        messages of this network are meant to take.
+        """Send one message; returns when all its entries have it on disk, or without *hand_over*
+        when it is kept.  With more than one of *copies* several packets take it, by different
+        paths; *large* allows more packets than messages of this network are meant to take.
 
         :raises NotHandedOver: they have not, but the message is kept.
         :raises MixminionError: anything else: nothing was sent or kept.
@@ -85,17 +90,25 @@ class Sender:
         if letter.path and letter.path == self._default_path:
             for warning in deviations.of_configured(letter.path, view.parameters.hops):
                 progress(Warned(warning))
+        for warning in deviations.of_lists(self._kept.lists, view):
+            progress(Warned(warning))
         if copies == 1:
             with suppress(TooLarge):
-                built = packets.make(view, letter, now, self._random)
-                return await self._send_packet(view, built, now, progress)
-        return await self._in_fragments.send(view, letter, copies, large, progress)
+                preferences = await self._kept.preferences(view)
+                built = packets.make(view, letter, now, self._random, preferences)
+                return await self._send_packet(view, built, now, progress, hand_over)
+        return await self._in_fragments.send(
+            view, letter, copies, large, progress, hand_over=hand_over
+        )
 
-    async def _send_packet(self, view: View, built: Built, now: float, progress: Progress) -> Sent:
+    async def _send_packet(
+        self, view: View, built: Built, now: float, progress: Progress, hand_over: bool
+    ) -> Sent:
         progress(PathChosen(built.path, built.warnings))
         id = await self._outbox.add(built.packet, now)
         progress(Kept(id))
-        await self._entry(view, built.path[0]).hand_over(id)
+        if hand_over:
+            await self._entry(view, built.path[0]).hand_over(id)
         delay = len(built.path) * view.parameters.mean_delay
         sent = Sent(
             id,
@@ -103,8 +116,10 @@ class Sender:
             tuple(server.nickname for server in built.path),
             delay,
             self._clock.seconds() + delay,
+            handed=hand_over,
         )
-        progress(sent)
+        if hand_over:
+            progress(sent)
         return sent
 
     async def flush(self, ids: Iterable[int] = (), progress: Progress = silent) -> Flushed:
@@ -113,7 +128,7 @@ class Sender:
         waiting = [
             each
             for each in await self._outbox.waiting()
-            if not wanted or wanted & {each.id, each.part_of}
+            if not each.carried and (not wanted or wanted & {each.id, each.part_of})
         ]
         unbuilt = [
             each.id for each in await self._outbox.unbuilt() if not wanted or each.id in wanted
@@ -140,6 +155,21 @@ class Sender:
             except MixminionError as error:
                 kept[id] = error
         return Flushed(tuple(handed), kept)
+
+    async def build(self, ids: Collection[int]) -> None:
+        """Make packets of the blocks that are kept, or of those of the messages *ids* only; and
+        those again that missed their key period."""
+        kept, unbuilt = await self._outbox.waiting(), await self._outbox.unbuilt()
+        if not kept and not unbuilt:
+            return
+        view = await self._directory.view()
+        for each in kept:
+            if not ids or not {each.id, each.part_of}.isdisjoint(ids):
+                await self.current(view, each)
+        for message in unbuilt:
+            if not ids or message.id in ids:
+                async for _ in self._in_fragments.build(view, message.id):
+                    pass
 
     async def expired(self) -> list[Waiting]:
         """Packets of the outbox that no mix takes any more."""
@@ -175,6 +205,18 @@ class Sender:
             await entry.close()
 
     async def _hand_over_again(self, view: View, waiting: Waiting) -> None:
+        server = await self.current(view, waiting)
+        if server is None:
+            raise NotHandedOver(
+                entry="its entry", why="the directory does not list that server any more"
+            )
+        if waiting.handed and not packets.accepted(view, waiting.period, self._clock.seconds()):
+            raise NotHandedOver(entry=server.nickname, why="its keys have gone")
+        await self._entry(view, server).hand_over(waiting.id)
+
+    async def current(self, view: View, waiting: Waiting) -> Server | None:
+        """Who takes a packet, which is built again where it was never handed over and missed its
+        period or lost its entry; None for one whose entry is not listed any more."""
         server = view.by_identity(waiting.entry)
         now = self._clock.seconds()
         anew = server is None or waiting.period != view.current_period(now)
@@ -186,34 +228,30 @@ class Sender:
                 if anew:
                     built = await self._again(view, recipe, now)
                     if await self._outbox.replace(waiting.id, built.packet):
-                        server = built.path[0]
-        if server is None:
-            raise NotHandedOver(
-                entry="its entry", why="the directory does not list that server any more"
-            )
-        if waiting.handed and not packets.accepted(view, waiting.period, now):
-            raise NotHandedOver(entry=server.nickname, why="its keys have gone")
-        await self._entry(view, server).hand_over(waiting.id)
+                        return built.path[0]
+        return server
 
     async def _again(self, view: View, recipe: Recipe, now: float) -> Built:
+        preferences = await self._kept.preferences(view)
         if recipe.block is not None:
-            return crossing.again(view, recipe, now, self._random)
+            return crossing.again(view, recipe, now, self._random, preferences)
         if recipe.part_of is None:
             letter = Letter.again(recipe.message, recipe.path)
-            return packets.make(view, letter, now, self._random)
+            return packets.make(view, letter, now, self._random, preferences)
         large = await self._outbox.large(recipe.part_of)
         if large is None:
             raise NotHandedOver(entry="its entry", why="its message is not kept any more")
-        return packets.fragment(view, large, recipe.message, recipe.part_of, now, self._random)
+        part = recipe.message, recipe.part_of
+        return packets.fragment(view, large, *part, now, self._random, preferences)
 
     def _entry(self, view: View, server: Server) -> Entry:
         """Who takes packets for *server* where the directory says it is now."""
         packet_length = view.packet_length
         key = (server.identity, server.addresses, packet_length)
         if key not in self._entries:
-            self._entries[key] = Entry(
-                self._clock, self._outbox, server.nickname, self._dialler(server, packet_length)
-            )
+            dial = self._dialler(server, packet_length)
+            observe = partial(self._kept.observe, server.identity)
+            self._entries[key] = Entry(self._clock, self._outbox, server.nickname, dial, observe)
         return self._entries[key]
 
     def _dialler(self, server: Server, packet_length: int) -> Dial:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from itertools import combinations, pairwise
 
 from mixminion.directory.consensus import Server
@@ -54,6 +55,7 @@ def breaches(path: Sequence[Server]) -> Iterator[Breach]:
         yield Breach(Rule.JURISDICTION, tuple(range(len(path))))
 
 
+@lru_cache(1 << 16)
 def network(place: HostPort) -> str:
     """What counts as one network: the first two octets, for IPv6 four, or a name's own."""
     address = place.address

@@ -127,12 +127,30 @@ class NoFragments(UserError):
 
 
 class NoReceipts(UserError):
-    """No exit of that name sends receipts."""
+    """Exits are there, and none sends receipts."""
 
     code = "no-receipts"
+    sentence = "No exit {exit!r} of the network sends receipts; send the message without one."
+    exit_code = EX_UNAVAILABLE
+
+
+class NoneAllowed(UserError):
+    """The sender's own lists leave no exit that would do."""
+
+    code = "none-allowed"
     sentence = (
-        "No usable exit {exit!r} sends receipts; send it without one, or look at"
-        " `mixminion list-servers`."
+        "The lists in the [Paths] section of your configuration leave no server with an exit"
+        " {exit!r} for this message; shorten them, or name the path's last server."
+    )
+
+
+class NoEntryLeft(UserError):
+    """Every kept entry stands elsewhere in the path."""
+
+    code = "no-entry-left"
+    sentence = (
+        "None of the servers that you keep as entries can be the first of this path; name the"
+        " first server yourself, or fewer others."
     )
 
 

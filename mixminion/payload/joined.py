@@ -19,7 +19,7 @@ Pieces = Mapping[int, Mapping[int, bytes]]
 def lacking(whole: Whole, counts: Mapping[int, int]) -> int:
     """How many pieces are lacking at least, where *counts* says how many are here of each
     block."""
-    return sum(max(0, whole.data(b) - counts.get(b, 0)) for b in range(whole.blocks))
+    return whole.pieces - sum(min(count, whole.data(b)) for b, count in counts.items())
 
 
 def join(whole: Whole, pieces: Pieces, limit: int) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from mixminion.crypto import hpke, kem
-from mixminion.crypto.errors import BadPublicKey, LowOrderPoint
+from mixminion.crypto.errors import BadPublicKey
 from mixminion.crypto.kdf import sha256
 from mixminion.payload.errors import BadKey
 from mixminion.util import armor
@@ -64,11 +64,16 @@ def parse(octets: bytes) -> bytes:
     if len(octets) != LENGTH:
         raise BadKey(why="it is not whole")
     public = octets[len(HEAD) :]
+    check(public)
+    return public
+
+
+def check(public: bytes) -> None:
+    """BadKey when nothing can be encrypted to *public*."""
     try:
         hpke.seal(public, b"", b"")
-    except (BadPublicKey, LowOrderPoint):
+    except BadPublicKey:
         raise BadKey(why="nothing can be encrypted to it") from None
-    return public
 
 
 def to_text(public: bytes, name: str | None = None, address: str | None = None) -> str:

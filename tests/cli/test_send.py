@@ -85,7 +85,7 @@ class SendTests(CommandCase):
         """In several packets, and in more than the network's limit when that is asked for."""
         done = await self.run_command("send", "-t", "drop", "--json", stdin=os.urandom(100_000))
         self.assertEqual(len(self.network.arrived), 7)
-        self.assertIn("sent in 7 packets, of which 4 are enough\n", done.err)
+        self.assertIn("goes in 7 packets, of which 4 are enough\n", done.err)
         self.assertIn("7 of 7 packets handed over\n", done.err)
         self.assertRegex(done.err, "handed to mix[1-5] and others: this computer may be switched")
         self.assertEqual(json.loads(done.out)["packets"], 7)

@@ -11,6 +11,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from mixminion.counters import Name
+from mixminion.crypto.kdf import sha256
 from mixminion.exits.parts import DONE, PART, Done
 from mixminion.exits.record import BadRecord
 from mixminion.interfaces import Departure, IReceiptSender, Outcome, OutcomeKind
