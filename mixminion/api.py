@@ -19,6 +19,7 @@ Everything that can go wrong is a :class:`MixminionError` with a ``code`` and ``
 """
 
 from mixminion.client.client import Client, Config, Consensus, Server, View, load_config
+from mixminion.client.counting import Counted
 from mixminion.client.database import InlineExecutor
 from mixminion.client.errors import (
     AlreadyHandedOver,
@@ -79,6 +80,7 @@ __all__ = [
     "Compared",
     "Config",
     "Consensus",
+    "Counted",
     "Deleted",
     "DirectoryReport",
     "Encrypted",

@@ -10,11 +10,10 @@ import click
 
 from mixminion import api
 from mixminion.app import passphrase as passphrases
+from mixminion.cli import given
 from mixminion.cli.client import config_option, run
 from mixminion.cli.output import json_option, print_result
 from mixminion.cli.passphrase import passphrase_options
-from mixminion.client.errors import BadInput
-from mixminion.client.exporting import LIMIT
 from mixminion.client.identity_errors import ExportWithoutPassphrase, IdentityInUse
 from mixminion.config.secret import SecretSource
 from mixminion.disk import private
@@ -192,7 +191,7 @@ def import_identities(
 
     What is here already stays as it is.  An identity whose name is taken gets another.
     """
-    octets = _read(file)
+    octets = given.read(str(file))
     secret = passphrases.given(passphrase, "Passphrase of the export: ")
     if secret is None:
         raise ExportWithoutPassphrase
@@ -211,14 +210,6 @@ def import_identities(
     }
     lines = [f"New: {said}, {restored.mailboxes} mailboxes, {restored.blocks} reply blocks."]
     print_result(data, lines, as_json=as_json)
-
-
-def _read(file: Path) -> bytes:
-    try:
-        with open(file, "rb") as opened:
-            return opened.read(LIMIT)
-    except OSError as error:
-        raise BadInput(name=str(file), why=error.strerror) from None
 
 
 def _data(identity: api.Identity) -> Mapping[str, Any]:

@@ -43,7 +43,8 @@ def command(context: click.Context, config: api.Config, server: str, as_json: bo
 def _answer(ping: api.Ping) -> str:
     if ping.seconds is None:
         assert ping.error is not None
-        return f"does not answer: {api.render(ping.error)}"
+        why = ping.error.fields.get("problem", ping.error.code.replace("-", " "))
+        return f"does not answer ({why})"
     return f"answers after {ping.seconds * 1000:.0f} ms"
 
 

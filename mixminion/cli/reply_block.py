@@ -11,30 +11,20 @@ import click
 
 from mixminion import api
 from mixminion.app import passphrase as passphrases
+from mixminion.cli import given
 from mixminion.cli.client import config_option, run, say, tell
 from mixminion.cli.durations import DURATION
 from mixminion.cli.output import json_option, print_result, table
 from mixminion.cli.passphrase import passphrase_options
 from mixminion.client import blocks_text, copying
-from mixminion.client.errors import BadInput
-from mixminion.client.identity_errors import NoReplyBlock, NoSuchReplyBlock
+from mixminion.client.identity_errors import NoSuchReplyBlock
+from mixminion.client.reply_errors import NoBlocks
 from mixminion.config.secret import SecretSource
 from mixminion.disk import private
 from mixminion.util import times
 
 MOST = 100
 Row = tuple[str, ...]
-
-LIMIT = 64 * 2**20
-"""Octets of a file that is looked into."""
-
-SENTENCES = {
-    api.State.USABLE: "can be answered until",
-    api.State.EARLY: "cannot be answered yet: from",
-    api.State.LATE: "cannot be answered any more: ended",
-    api.State.FOREIGN: "is of another network, or older than the directory held here; valid until",
-    api.State.UNKNOWN: "valid until",
-}
 
 
 @click.group()
@@ -153,14 +143,14 @@ def show(config: api.Config, file: str, as_json: bool) -> None:
 
     FILE may be a text or a mail with blocks in it, or blocks in the binary form.
     """
-    octets = _read(file)
+    octets = given.read(file, "Paste the message")
 
     async def look(client: api.Client) -> list[api.Inspected]:
         return await client.reply_blocks.inspect(octets, await _held(client))
 
     found = run(config, look)
     if not found:
-        raise NoReplyBlock(name="standard input" if file == "-" else file)
+        raise NoBlocks(name="standard input" if file == given.STANDARD_INPUT else file)
     lines = [f"{number}: {_sentence(each)}" for number, each in enumerate(found, start=1)]
     print_result([_inspected(each) for each in found], lines, as_json=as_json)
 
@@ -210,7 +200,7 @@ def restore(
 
     Their identities have to be here: `mixminion identity import` comes first.
     """
-    copies = {str(path): _octets(path) for place in places for path in copying.files(place)}
+    copies = {str(path): given.read(str(path)) for place in places for path in copying.files(place)}
     secret = passphrases.given(passphrase, "Passphrase: ")
 
     async def take(client: api.Client) -> api.Restored:
@@ -229,18 +219,6 @@ async def _held(client: api.Client) -> api.View | None:
         return await client.view()
     except api.MixminionError:
         return None
-
-
-def _read(file: str) -> bytes:
-    return sys.stdin.buffer.read(LIMIT) if file == "-" else _octets(Path(file))
-
-
-def _octets(file: Path) -> bytes:
-    try:
-        with open(file, "rb") as opened:
-            return opened.read(LIMIT)
-    except OSError as error:
-        raise BadInput(name=str(file), why=error.strerror) from None
 
 
 def _row(block: api.ReplyBlock) -> Row:
@@ -266,13 +244,28 @@ def _data(block: api.ReplyBlock) -> Mapping[str, Any]:
     }
 
 
+def _about(state: api.State) -> str:
+    """What is said before a date."""
+    match state:
+        case api.State.USABLE:
+            return "can be answered until"
+        case api.State.EARLY:
+            return "cannot be answered yet: from"
+        case api.State.LATE:
+            return "cannot be answered any more: ended"
+        case api.State.FOREIGN:
+            return "is of another network, or older than the directory held here; valid until"
+        case _:
+            return "valid until"
+
+
 def _sentence(block: api.Inspected) -> str:
     if block.not_before is None or block.not_after is None:
         return "cannot be read"
     if block.state is api.State.BROKEN:
         return f"is not whole, suite {block.suite}"
     date = block.not_before if block.state is api.State.EARLY else block.not_after
-    said = f"suite {block.suite}, {SENTENCES[block.state]} {times.to_text(date)}"
+    said = f"suite {block.suite}, {_about(block.state)} {times.to_text(date)}"
     if block.own is not None:
         said += f"; yours, number {block.own.number} of {block.own.name}"
         said += ", not answered" if block.own.used is None else ", answered"

@@ -29,6 +29,7 @@ from mixminion.client.aging import Aging
 from mixminion.client.carrying import Carrying
 from mixminion.client.comparison import Comparison
 from mixminion.client.configuration import ClientSection, DirectorySection
+from mixminion.client.counting import Counted, count
 from mixminion.client.database import Database, Executor, ThreadExecutor
 from mixminion.client.directory import Directory
 from mixminion.client.identities import Identities
@@ -105,6 +106,8 @@ class Client(Service):
         self._authorities = section.authorities
         self._folder = home / "directory"
         self._clock = reactor
+        self._executor = executor
+        self._random = random
         self._connect = connect
         self._default_path = config[PathsSection].default_path or ""
         self._database = Database(home / "client.sqlite", executor)
@@ -246,6 +249,25 @@ class Client(Service):
             hand_over=hand_over,
         )
 
+    async def count_packets(
+        self,
+        address: str | Sequence[str],
+        content: bytes,
+        *,
+        subject: str | None = None,
+        whole: bool = False,
+        copies: int = 1,
+        progress: Progress = silent,
+    ) -> Counted:
+        """How many packets :meth:`send` would make of a message; nothing is sent or kept."""
+        everybody = recipients.gather([address] if isinstance(address, str) else list(address))
+        composed = compose.compose_for(everybody, content, subject, whole=whole)
+        to = everybody.address
+        letter = Letter(to.exit, to.recipients, composed.parts, "")
+        view = await self.view(progress=progress)
+        now = self._clock.seconds()
+        return await self._executor.run(count, view, letter, copies, now, self._random)
+
     async def reply(
         self,
         blocks: bytes | Sequence[bytes],
@@ -264,8 +286,8 @@ class Client(Service):
 
         *blocks* is the message that brought them, or they themselves.  Each is used once, unless
         *again*; what does not fit one takes several.  *content* is what the other reads: octets of
-        any kind, or a mail when there is a *subject* or it is *whole*; with so many pairs of
-        *reply_blocks* in it, whose answers *identity* reads.
+        any kind, or a mail when there is a *subject* or it is *whole*; *reply_blocks* and
+        *identity* are as for a message.
 
         :raises NoUsableBlock: none of the blocks can be used now.
         :raises TooFewBlocks: it takes more of them.

@@ -154,16 +154,14 @@ def from_message(
 def reply(
     content: bytes, subject: str | None = None, *, whole: bool = False, blocks: str = ""
 ) -> Composed:
-    """An answer: a mail of plain text when it has a *subject*, a mail as it is when *whole*, else
-    *content* as it is; with armored reply *blocks* in it.  Raises what :func:`from_text` and
+    """An answer, with armored reply *blocks* in it: a mail of plain text when it has a *subject*,
+    a mail as it is when *whole*, else *content* as it is.  Raises what :func:`from_text` and
     :func:`from_message` do."""
     mail = Address(MAIL_EXIT, (), mail=True)
     if whole:
         return from_message(mail, content, blocks=blocks)
-    content = attaching.to_octets(content, blocks) if blocks else content
-    if subject is not None:
-        return from_text(mail, content, subject)
-    return Composed((content,))
+    text = attaching.to_octets(content, blocks) if blocks else content
+    return Composed((text,)) if subject is None else from_text(mail, text, subject)
 
 
 def _without_separator(message: bytes) -> bytes:

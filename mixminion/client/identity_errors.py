@@ -130,17 +130,6 @@ class ExportWithoutPassphrase(UserError):
     )
 
 
-class NoReplyBlock(UserError):
-    """A file without any."""
-
-    code = "no-reply-block"
-    sentence = (
-        "There is no reply block in {name}; one is a text from -----BEGIN MIXMINION REPLY"
-        " BLOCK----- to its END line, or a file of the binary form."
-    )
-    exit_code = EX_DATAERR
-
-
 class SignedMail(UserError):
     """Reply blocks in a mail in which nothing can be put."""
 

@@ -53,8 +53,7 @@ class ImportedServers:
         except PeerError as error:
             why = error.fields.get("problem", error.code)
             raise NotADescriptor(why=str(why).replace("-", " ")) from error
-        listed = None if view is None else view.by_name(descriptor.nickname)
-        if listed is not None and listed.identity != descriptor.identity:
+        if _is_taken(descriptor, view):
             raise NameTaken(name=descriptor.nickname, where="The directory lists")
 
         def query(connection: sqlite3.Connection) -> None:
@@ -72,9 +71,7 @@ class ImportedServers:
             )
 
         await self._database.run(query)
-        server = None if view is None else view.by_identity(descriptor.identity)
-        known = view is not None and server is not None and not view.imported(server)
-        return ImportedServer(descriptor, _open(octets)[1], known)
+        return ImportedServer(descriptor, _open(octets)[1], _is_listed(descriptor, view))
 
     async def add_file(self, name: str, view: View | None = None) -> ImportedServer:
         """The same from a file.
@@ -126,6 +123,19 @@ class ImportedServers:
         for file in path.files:
             names[file] = (await self.add_file(file.name, view)).descriptor.nickname
         return path.without_files(names.__getitem__)
+
+
+def _is_taken(descriptor: Descriptor, view: View | None) -> bool:
+    """Whether the directory has another server of that nickname."""
+    server = None if view is None else view.by_name(descriptor.nickname)
+    if view is None or server is None or view.imported(server):
+        return False
+    return server.identity != descriptor.identity
+
+
+def _is_listed(descriptor: Descriptor, view: View | None) -> bool:
+    server = None if view is None else view.by_identity(descriptor.identity)
+    return view is not None and server is not None and not view.imported(server)
 
 
 def _open(octets: bytes) -> tuple[Descriptor, bytes]:

@@ -33,11 +33,10 @@ class KeptEntries:
 
     async def preferences(self, view: View, avoiding: Collection[bytes] = ()) -> Preferences:
         """What paths of packets that leave here keep to; the entries are drawn, or replaced, if
-        need be.  Identities in *avoiding* are left out where there is another one in use."""
-        now = self._clock.seconds()
+        need be.  With identities in *avoiding* it is the other one in use alone."""
         kept = await self.current(view)
-        used, reserve = entries.in_use(kept, view, now=now, avoiding=avoiding)
-        return Preferences(used, reserve, self.lists)
+        now = self._clock.seconds()
+        return entries.preferences(kept, view, self.lists, now=now, avoiding=avoiding)
 
     async def standing(self, view: View) -> list[tuple[KeptEntry, EntryRole]]:
         """All of them, and what each is for at the moment."""

@@ -12,7 +12,6 @@ from twisted.internet.defer import Deferred
 
 from mixminion.client import packets, splitting
 from mixminion.client.database import Executor
-from mixminion.client.entries import Entry
 from mixminion.client.errors import (
     MessageTooLarge,
     NotHandedOver,
@@ -39,21 +38,21 @@ Result = tuple[list[int], dict[int, MixminionError]]
 
 
 class InFragments:
-    """*entry* gives who takes packets for a server; *executor* compresses."""
+    """*give* hands a packet over to its entry; *executor* compresses."""
 
     def __init__(
         self,
         outbox: Outbox,
         clock: Clock,
         random: Random,
-        entry: Callable[[View, Server], Entry],
+        give: Callable[[View, Server, int], Deferred[None]],
         executor: Executor,
         kept: KeptEntries,
     ) -> None:
         self._outbox = outbox
         self._clock = clock
         self._random = random
-        self._entry = entry
+        self._give = give
         self._executor = executor
         self._kept = kept
         self._withdrawn: set[int] = set()
@@ -141,9 +140,7 @@ class InFragments:
                 yield ids, entries
 
     async def _hand_over(self, view: View, ids: Sequence[int], entries: Sequence[Server]) -> Result:
-        attempts = [
-            self._entry(view, server).hand_over(id) for id, server in zip(ids, entries, strict=True)
-        ]
+        attempts = [self._give(view, server, id) for id, server in zip(ids, entries, strict=True)]
         handed, failed = list[int](), dict[int, MixminionError]()
         for id, attempt in zip(ids, attempts, strict=True):
             try:

@@ -18,9 +18,10 @@ from mixminion.client.entries import Dial, Entry
 from mixminion.client.errors import NotHandedOver
 from mixminion.client.kept_entries import KeptEntries
 from mixminion.client.large import InFragments
-from mixminion.client.outbox import Outbox, Recipe, Waiting
+from mixminion.client.outbox import Outbox, Waiting
 from mixminion.client.packets import Built, Letter
 from mixminion.client.progress import Kept, PathChosen, Progress, Sent, Warned, silent
+from mixminion.client.rebuilding import Rebuilding
 from mixminion.client.withdrawing import Cancelled
 from mixminion.directory.consensus import Server
 from mixminion.directory.view import View
@@ -66,7 +67,9 @@ class Sender:
         self._dial = dial
         self._default_path = default_path
         self._kept = kept
-        self._in_fragments = InFragments(outbox, clock, random, self._entry, executor, kept)
+        self._closed = False
+        self._rebuilding = Rebuilding(outbox, kept, clock, random)
+        self._in_fragments = InFragments(outbox, clock, random, self.hand_over, executor, kept)
         self._entries: dict[tuple[bytes, tuple[HostPort, ...], int], Entry] = {}
 
     async def send(
@@ -107,8 +110,9 @@ class Sender:
         progress(PathChosen(built.path, built.warnings))
         id = await self._outbox.add(built.packet, now)
         progress(Kept(id))
-        if hand_over:
-            await self._entry(view, built.path[0]).hand_over(id)
+        if hand_over and (other := await self._give(view, built.path[0], id)) is not None:
+            first, built = built.path[0], other
+            progress(Warned(deviations.of_silent_entry(first, built.path[0])))
         delay = len(built.path) * view.parameters.mean_delay
         sent = Sent(
             id,
@@ -182,11 +186,12 @@ class Sender:
         ]
 
     def hand_over(self, view: View, server: Server, id: int) -> Deferred[None]:
-        """Give *server* the kept packet *id*; fires when it has that on its disk.
+        """Give *server*, or another entry that stands in for it, the kept packet *id*; fires when
+        it is on the disk there.
 
         :raises NotHandedOver: after the last attempt (as failure).
         """
-        return self._entry(view, server).hand_over(id)
+        return Deferred.fromCoroutine(self._give(view, server, id)).addCallback(lambda _: None)
 
     async def cancel(self, id: int) -> Cancelled:
         """Delete what has not left of a packet or a message in fragments.
@@ -201,6 +206,7 @@ class Sender:
 
     async def close(self) -> None:
         """End all links."""
+        self._closed = True
         for entry in self._entries.values():
             await entry.close()
 
@@ -212,7 +218,7 @@ class Sender:
             )
         if waiting.handed and not packets.accepted(view, waiting.period, self._clock.seconds()):
             raise NotHandedOver(entry=server.nickname, why="its keys have gone")
-        await self._entry(view, server).hand_over(waiting.id)
+        await self._give(view, server, waiting.id)
 
     async def current(self, view: View, waiting: Waiting) -> Server | None:
         """Who takes a packet, which is built again where it was never handed over and missed its
@@ -226,23 +232,25 @@ class Sender:
                 if recipe.block is not None:
                     crossing.check(view, recipe.block, now)
                 if anew:
-                    built = await self._again(view, recipe, now)
+                    built = await self._rebuilding.again(view, recipe)
                     if await self._outbox.replace(waiting.id, built.packet):
                         return built.path[0]
         return server
 
-    async def _again(self, view: View, recipe: Recipe, now: float) -> Built:
-        preferences = await self._kept.preferences(view)
-        if recipe.block is not None:
-            return crossing.again(view, recipe, now, self._random, preferences)
-        if recipe.part_of is None:
-            letter = Letter.again(recipe.message, recipe.path)
-            return packets.make(view, letter, now, self._random, preferences)
-        large = await self._outbox.large(recipe.part_of)
-        if large is None:
-            raise NotHandedOver(entry="its entry", why="its message is not kept any more")
-        part = recipe.message, recipe.part_of
-        return packets.fragment(view, large, *part, now, self._random, preferences)
+    async def _give(self, view: View, server: Server, id: int) -> Built | None:
+        """Hand a packet over to *server*; where that takes nothing, and nobody may have the packet,
+        one by another entry, which is returned then."""
+        try:
+            await self._entry(view, server).hand_over(id)
+            return None
+        except NotHandedOver:
+            if self._closed:
+                raise
+            built = await self._rebuilding.by_another(view, id, server)
+            if built is None or self._closed:
+                raise
+        await self._entry(view, built.path[0]).hand_over(id)
+        return built
 
     def _entry(self, view: View, server: Server) -> Entry:
         """Who takes packets for *server* where the directory says it is now."""

@@ -40,6 +40,7 @@ SignedConsensus`, key documents by the digests it lists.
         self._exits: dict[tuple[int, str], list[Server]] = {}
         self._latest: dict[int, int] = {}  # usable-from, of all that are usable in a period
         self._imported: dict[bytes, dict[int, bytes]] = {}  # packet keys by identity and period
+        self._ambiguous: set[str] = set()
         for document in keys:
             period = self._periods.get(document.period)
             if period is None or period.geometry.suite != document.suite:
@@ -121,9 +122,11 @@ SignedConsensus`, key documents by the digests it lists.
         directory's, and one whose time is over has no keys."""
         view = copy(self)
         view._by_name, view._by_identity = dict(self._by_name), dict(self._by_identity)
-        view._imported = {}
+        view._imported, view._ambiguous = {}, set()
         for descriptor, digest in descriptors:
             name, identity = descriptor.nickname.lower(), descriptor.identity
+            if name in view._by_name and view._by_name[name].identity != identity:
+                view._ambiguous.add(name)
             if name in view._by_name or identity in view._by_identity:
                 continue
             server = Server.listed(descriptor, digest, usable_from=0, flags=())
@@ -137,6 +140,10 @@ SignedConsensus`, key documents by the digests it lists.
     def imported(self, server: Server) -> bool:
         """Whether *server* is known from a descriptor alone."""
         return server.identity in self._imported
+
+    def ambiguous(self, nickname: str) -> bool:
+        """Whether the directory has one server of that nickname, and a descriptor another."""
+        return nickname.lower() in self._ambiguous
 
     def _fits(self, key: PacketKey) -> bool:
         period = self._periods.get(key.period)

@@ -40,8 +40,9 @@ class Breach:
 def breaches(path: Sequence[Server]) -> Iterator[Breach]:
     """Every rule that *path* breaks, and where."""
     networks = [frozenset(map(network, server.addresses)) for server in path]
+    families = [server.family.lower() for server in path]
     for i, j in combinations(range(len(path)), 2):
-        if path[i].family and path[i].family.lower() == path[j].family.lower():
+        if families[i] and families[i] == families[j]:
             yield Breach(Rule.FAMILY, (i, j))
         if networks[i] & networks[j]:
             yield Breach(Rule.NETWORK, (i, j))

@@ -86,6 +86,15 @@ def of_reserve(server: Server) -> Deviation:
     )
 
 
+def of_silent_entry(silent: Server, other: Server) -> Deviation:
+    """An entry that takes nothing now, and another one that is asked."""
+    return Deviation(
+        "entry-silent",
+        f"{silent.nickname}, where your packet was to begin, takes nothing now: it begins at"
+        f" {other.nickname}.",
+    )
+
+
 def of_configured(path: str, usual: int) -> Iterable[Deviation]:
     """A path in path language that a configuration gives to all messages, unless it is what
     they get anyway: random, and *usual* hops long."""

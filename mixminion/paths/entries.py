@@ -7,7 +7,7 @@ kept, most people never do.  ``doc/design/entries.rst`` has the reasons for each
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -16,7 +16,7 @@ from mixminion.directory.view import View
 from mixminion.interfaces import Random
 from mixminion.paths.constraints import Rule, breaches, open_to_all
 from mixminion.paths.drawing import Pool
-from mixminion.paths.preferences import Lists
+from mixminion.paths.preferences import Lists, Preferences
 
 USED = 2
 """Entries in use."""
@@ -131,21 +131,39 @@ def roles(kept: Iterable[KeptEntry], view: View, now: float) -> list[EntryRole]:
     return found
 
 
-def in_use(
-    kept: Sequence[KeptEntry], view: View, *, now: float, avoiding: Iterable[bytes] = ()
-) -> tuple[tuple[Server, ...], tuple[Server, ...]]:
-    """Of *kept* the entries in use and those in reserve; without one in use that did not answer
-    in this hour, or is of those to be avoided, while the other one does."""
-    there = list(zip(kept, roles(kept, view, now), strict=True))
-    used = [entry for entry, role in there if role is EntryRole.USED]
-    reserve = [entry for entry, role in there if role is EntryRole.RESERVE]
-    shunned = {*avoiding, *(each.identity for each in used if each.failed == hour_of(now))}
-    answering = [entry for entry in used if entry.identity not in shunned]
-    servers = [
-        tuple(server for entry in entries if (server := view.by_identity(entry.identity)))
-        for entries in (answering or used, reserve)
-    ]
-    return servers[0], servers[1]
+def preferences(
+    kept: Sequence[KeptEntry],
+    view: View,
+    lists: Lists,
+    *,
+    now: float,
+    avoiding: Collection[bytes] = (),
+) -> Preferences:
+    """What the paths of packets that leave *now* keep to.
+
+    Of the entries in use one that did not answer in this hour is left out while the other one
+    does.  Where some are to be avoided, because they do not answer this very packet, the other one
+    alone stands in: not answering brings nobody of the reserve into a path.
+    """
+    by_role: dict[EntryRole, list[KeptEntry]] = {role: [] for role in EntryRole}
+    for entry, role in zip(kept, roles(kept, view, now), strict=True):
+        by_role[role].append(entry)
+
+    def servers(entries: Iterable[KeptEntry]) -> tuple[Server, ...]:
+        return tuple(server for each in entries if (server := view.by_identity(each.identity)))
+
+    used = by_role[EntryRole.USED]
+    if avoiding:
+        return Preferences(
+            servers(entry for entry in used if entry.identity not in avoiding), lists=lists
+        )
+    silent = [entry for entry in used if entry.failed == hour_of(now)]
+    if len(silent) == len(used):
+        silent = []
+    answering = [entry for entry in used if entry not in silent]
+    return Preferences(
+        servers(answering), servers(silent), servers(by_role[EntryRole.RESERVE]), lists
+    )
 
 
 def _over(entry: KeptEntry, kept: Iterable[KeptEntry], now: float) -> bool:

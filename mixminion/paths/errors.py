@@ -22,6 +22,16 @@ class UnknownServer(UserError):
     )
 
 
+class AmbiguousServer(UserError):
+    """A nickname that the directory and an imported file give to different servers."""
+
+    code = "ambiguous-server"
+    sentence = (
+        "The directory lists a server named {name}, and you have imported another one of that name;"
+        " `mixminion import-server --remove {name}` forgets yours."
+    )
+
+
 class TwiceInPath(UserError):
     """A path that goes through one server twice."""
 

@@ -118,17 +118,19 @@ class Preferences:
     """What one sender's paths keep to, besides the rules that hold for everybody's.
 
     Where ``entries`` are given, one of them is the first hop of every path that does not name
-    its own, each as often as the other; one of ``reserve`` where none of them fits the path.
+    its own, each as often as the other; where none of them fits the path one of ``silent``, which
+    have taken nothing lately, and else one of ``reserve``.
     """
 
     entries: tuple[Server, ...] | None = None
+    silent: tuple[Server, ...] = ()
     reserve: tuple[Server, ...] = ()
     lists: Lists = Lists()
 
     @property
     def kept(self) -> tuple[Server, ...]:
         """All kept entries."""
-        return (*(self.entries or ()), *self.reserve)
+        return (*(self.entries or ()), *self.silent, *self.reserve)
 
 
 NONE = Preferences()

@@ -15,6 +15,7 @@ from mixminion.paths.constraints import Breach, breaches
 from mixminion.paths.deviations import Deviation
 from mixminion.paths.drawing import Draft, Pool, Slot
 from mixminion.paths.errors import (
+    AmbiguousServer,
     NoEntryLeft,
     NoneAllowed,
     NoPath,
@@ -88,8 +89,11 @@ def find(view: View, name: str) -> Server:
     """The server of that nickname.
 
     :raises UnknownServer: there is none; lists near names.
+    :raises AmbiguousServer: there are two, one of them imported.
     """
     server = view.by_name(name)
+    if view.ambiguous(name):
+        raise AmbiguousServer(name=name)
     if server is None:
         names = {each.nickname.lower(): each.nickname for each in view.servers}
         near = [names[each] for each in get_close_matches(name.lower(), names)]
@@ -212,7 +216,7 @@ class _Network:
             return
         first = list(preferences.entries)
         random.shuffle(first)
-        for server in (*first, *preferences.reserve):
+        for server in (*first, *preferences.silent, *preferences.reserve):
             if server not in taken and self.view.is_usable(server, self._now, self._period):
                 yield Pool((server,))
 
@@ -272,5 +276,5 @@ def _of_entry(entry: Server, preferences: Preferences, *, named: bool) -> Iterat
         return
     if named and entry not in preferences.kept:
         yield deviations.of_named_entry(entry)
-    elif not named and entry not in preferences.entries:
+    elif not named and entry in preferences.reserve:
         yield deviations.of_reserve(entry)

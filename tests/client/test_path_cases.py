@@ -223,7 +223,7 @@ class PathCasesTests(SyncTestCase):
         preferences = Preferences(lists=case.lists)
         if case.entries is not None:
             kept = tuple(select.find(network, name) for name in case.entries)
-            preferences = Preferences(kept[:2], kept[2:], case.lists)
+            preferences = Preferences(kept[:2], (), kept[2:], case.lists)
         return select.choose(
             network,
             packets.spec(text),
