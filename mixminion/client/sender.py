@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -102,6 +102,22 @@ class Sender:
                 return await self._send_packet(view, built, now, progress, hand_over)
         return await self._in_fragments.send(
             view, letter, copies, large, progress, hand_over=hand_over
+        )
+
+    async def hand_over_large(
+        self,
+        view: View,
+        id: int,
+        servers: Sequence[Server],
+        packets: int,
+        progress: Progress,
+        *,
+        hand_over: bool,
+    ) -> Sent:
+        """The rest of :meth:`send` for a message of so many *packets* that is kept in full, of
+        which *servers* are one path."""
+        return await self._in_fragments.hand_over(
+            view, id, servers, packets, progress, hand_over=hand_over
         )
 
     async def _send_packet(
