@@ -61,6 +61,7 @@ from mixminion.client.progress import (
     Sent,
     Warned,
 )
+from mixminion.client.receipt_rows import Receipt, ReceiptState
 from mixminion.client.reply_parts import PartialReply
 from mixminion.client.report import DirectoryReport, HeldConsensus, SignedTwice
 from mixminion.client.sender import Flushed
@@ -115,6 +116,8 @@ __all__ = [
     "PathChosen",
     "Ping",
     "Progress",
+    "Receipt",
+    "ReceiptState",
     "ReplyBlock",
     "Restored",
     "Sent",

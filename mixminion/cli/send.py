@@ -114,6 +114,12 @@ KEPT = "the message is kept: `mixminion queue flush` sends it."
     help="Put N pairs of reply blocks below the text, so that it can be answered N times in this"
     " key period and N times in the next.  One pair takes half a packet.",
 )
+@click.option(
+    "--receipt",
+    is_flag=True,
+    help="Have the exit say what became of it, and send it again when no receipt comes: see"
+    " `mixminion receipts`.  The text is kept until then.",
+)
 @click.option("--identity", metavar="NAME", help="Who reads the answers.  [default: default]")
 @click.option(
     "--queue",
@@ -149,6 +155,7 @@ def command(
     encrypt: bool,
     encrypt_to: str | None,
     reply_blocks: int,
+    receipt: bool,
     identity: str | None,
     only_keep: bool,
     output: Path | None,
@@ -176,6 +183,7 @@ def command(
             "--copies": copies > 1,
             "--encrypt": encrypt,
             "--encrypt-to": encrypt_to,
+            "--receipt": receipt,
         },
         again=again,
     )
@@ -224,6 +232,7 @@ def command(
             encrypt_to=public,
             reply_blocks=reply_blocks,
             identity=identity,
+            receipt=receipt,
             hand_over=hand_over,
             progress=progress,
         )
@@ -246,6 +255,8 @@ def command(
         say(f"not sent: {_packets(sent.packets)} written to {output}")
     elif only_keep:
         say(f"not sent, but kept as number {sent.id}: `mixminion queue flush` sends it")
+    if receipt:
+        say("a receipt is waited for: `mixminion receipts check` fetches it")
     where = {} if output is None else {"file": str(output)}
     print_result({**_result(sent), **where}, (), as_json=as_json)
 

@@ -16,7 +16,7 @@ REMEMBERED = 60 * 86_400
 hold what came by it."""
 
 
-class State(StrEnum):
+class ReceiptState(StrEnum):
     """What is known of a message whose sender wants a receipt."""
 
     WAITING = "waiting"
@@ -34,7 +34,7 @@ class Receipt:
     but ``due`` rounded down to the hour."""
 
     number: int
-    state: State
+    state: ReceiptState
     hour: int  #: when it was sent first
     attempts: int
     message: int
@@ -137,7 +137,7 @@ def key(connection: sqlite3.Connection, surb_id: bytes) -> Key | None:
 def end(
     connection: sqlite3.Connection,
     number: int,
-    state: State,
+    state: ReceiptState,
     reason: str | None = None,
     date: int | None = None,
 ) -> None:
@@ -168,7 +168,7 @@ def all(connection: sqlite3.Connection) -> list[Receipt]:
     rows = connection.execute(
         "SELECT id, state, hour, attempt + 1, kept, due, reason, date FROM receipts ORDER BY id"
     )
-    return [Receipt(number, State(state), *rest) for number, state, *rest in rows]
+    return [Receipt(number, ReceiptState(state), *rest) for number, state, *rest in rows]
 
 
 def waiting(connection: sqlite3.Connection) -> list[Pending]:

@@ -22,7 +22,7 @@ from mixminion.client.mailbox import FRAMES, Mailbox, Mailboxes
 from mixminion.client.outbox import Large, Outbox, insert_large
 from mixminion.client.packets import Letter
 from mixminion.client.progress import InFragments, Kept, PathChosen, Progress, Sent, silent
-from mixminion.client.receipt_rows import Key, Pending, Receipt, State
+from mixminion.client.receipt_rows import Key, Pending, Receipt, ReceiptState
 from mixminion.client.sender import Sender
 from mixminion.directory.view import View
 from mixminion.errors import MixminionError, PeerError, UserError
@@ -33,7 +33,7 @@ from mixminion.payload.errors import BadPayload
 from mixminion.payload.fragments import ID
 from mixminion.payload.receipt import Outcome
 
-__all__ = ["ATTEMPTS", "Receipt", "Receipts", "State"]
+__all__ = ["ATTEMPTS", "Receipt", "ReceiptState", "Receipts"]
 
 ATTEMPTS = 4
 """How often a message is sent without a receipt: twice by one exit, then twice by another."""
@@ -46,9 +46,9 @@ OWN_DELAYS = 3
 leaves, and some for the hand-over."""
 
 _STATES = {
-    Outcome.ACCEPTED: State.ACCEPTED,
-    Outcome.REFUSED: State.REFUSED,
-    Outcome.EXPIRED: State.EXPIRED,
+    Outcome.ACCEPTED: ReceiptState.ACCEPTED,
+    Outcome.REFUSED: ReceiptState.REFUSED,
+    Outcome.EXPIRED: ReceiptState.EXPIRED,
 }
 
 
@@ -252,7 +252,7 @@ class Receipts:
             )
         elif pending.attempt + 1 >= ATTEMPTS:
             await self._database.run(
-                lambda connection: receipt_rows.end(connection, pending.number, State.SILENT)
+                lambda connection: receipt_rows.end(connection, pending.number, ReceiptState.SILENT)
             )
         else:
             await self._again(view, pending, progress)

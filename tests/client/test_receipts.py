@@ -10,7 +10,7 @@ from typing import Any
 
 from mixminion import api
 from mixminion.client import receipt_rows, receipts
-from mixminion.client.receipts import ATTEMPTS, State, patience
+from mixminion.client.receipts import ATTEMPTS, ReceiptState, patience
 from mixminion.counters import Name
 from mixminion.directory.parameters import Parameters
 from mixminion.interfaces import Message, Outcome, OutcomeKind
@@ -100,11 +100,11 @@ class OutcomeTests(ReceiptCase):
         sent = self.send()
         self.assertEqual(sent.packets, 1)
         [waiting] = self.do(self.alice.receipts.all())
-        self.assertEqual((waiting.state, waiting.message), (State.WAITING, sent.id))
+        self.assertEqual((waiting.state, waiting.message), (ReceiptState.WAITING, sent.id))
         self.pass_time()
         found = self.check()
         self.assertEqual(
-            (found.state, found.reason, found.attempts), (State.ACCEPTED, "collected", 1)
+            (found.state, found.reason, found.attempts), (ReceiptState.ACCEPTED, "collected", 1)
         )
         self.assertEqual([each.content for each in self.delivered], [b"hello"])
         self.assertEqual(len(self.do(self.alice.mailboxes())), 1)
@@ -121,7 +121,7 @@ class OutcomeTests(ReceiptCase):
         self.send()
         self.pass_time()
         found = self.check()
-        self.assertEqual((found.state, found.reason), (State.REFUSED, "smtp-550"))
+        self.assertEqual((found.state, found.reason), (ReceiptState.REFUSED, "smtp-550"))
         self.pass_time(5)
         self.assertEqual(self.check().attempts, 1)
 
@@ -136,7 +136,7 @@ class OutcomeTests(ReceiptCase):
             mix.exit.outcome = Outcome(OutcomeKind.DELIVERED, "collected")
         self.network.clock.advance(90)
         found = self.check()
-        self.assertEqual((found.state, found.attempts), (State.ACCEPTED, 2))
+        self.assertEqual((found.state, found.attempts), (ReceiptState.ACCEPTED, 2))
         self.assertEqual(len(self.delivered), 1)
 
     def test_large(self) -> None:
@@ -145,7 +145,7 @@ class OutcomeTests(ReceiptCase):
         sent = self.send(content, large=True)
         self.assertGreater(sent.packets, 5)
         self.pass_time(1)
-        self.assertEqual(self.check().state, State.ACCEPTED)
+        self.assertEqual(self.check().state, ReceiptState.ACCEPTED)
         self.assertEqual([each.content for each in self.delivered], [content])
 
     def test_visit_takes_receipts(self) -> None:
@@ -155,7 +155,7 @@ class OutcomeTests(ReceiptCase):
         self.fetch(self.alice)
         self.assertEqual(self.do(self.alice.inbox.unread()), [])
         [found] = self.do(self.alice.receipts.all())
-        self.assertEqual(found.state, State.ACCEPTED)
+        self.assertEqual(found.state, ReceiptState.ACCEPTED)
 
 
 class AgainTests(ReceiptCase):
@@ -173,7 +173,7 @@ class AgainTests(ReceiptCase):
         self.assertNotEqual(self.exit_of(), silent)
         self.pass_time(2)
         found = self.check()
-        self.assertEqual((found.state, found.attempts), (State.ACCEPTED, 3))
+        self.assertEqual((found.state, found.attempts), (ReceiptState.ACCEPTED, 3))
         [message] = self.delivered
         self.assertEqual(message.content, b"hello")
         self.assertEqual(silent.exit.messages, [])
@@ -189,7 +189,7 @@ class AgainTests(ReceiptCase):
         self.speak()
         self.assertEqual(self.check().attempts, 2)
         self.pass_time(1)
-        self.assertEqual(self.check().state, State.ACCEPTED)
+        self.assertEqual(self.check().state, ReceiptState.ACCEPTED)
         self.assertEqual(len(self.delivered), 1)
 
     def test_receipt_lost(self) -> None:
@@ -203,7 +203,7 @@ class AgainTests(ReceiptCase):
         self.assertEqual(self.check().attempts, 2)
         self.pass_time(1)
         found = self.check()
-        self.assertEqual((found.state, found.attempts), (State.ACCEPTED, 2))
+        self.assertEqual((found.state, found.attempts), (ReceiptState.ACCEPTED, 2))
         self.assertEqual(len(self.delivered), 1)
         self.assertEqual(self.exit_of().counters[Name.RECEIPTS], 2)
 
@@ -212,10 +212,10 @@ class AgainTests(ReceiptCase):
         self.lose_receipts()
         self.send()
         for attempt in range(ATTEMPTS):
-            self.assertEqual(self.check().state, State.WAITING)
+            self.assertEqual(self.check().state, ReceiptState.WAITING)
             self.pass_time(attempt)
         found = self.check()
-        self.assertEqual((found.state, found.attempts), (State.SILENT, ATTEMPTS))
+        self.assertEqual((found.state, found.attempts), (ReceiptState.SILENT, ATTEMPTS))
         self.assertEqual(len({each.message_id for each in self.delivered}), 1)
         self.pass_time(5)
         self.assertEqual(self.check(), found)
@@ -257,7 +257,7 @@ class AgainTests(ReceiptCase):
         self.network.clock.run_until(lambda: exit.server is None)
         exit.start()
         self.pass_time(1)
-        self.assertEqual(self.check().state, State.ACCEPTED)
+        self.assertEqual(self.check().state, ReceiptState.ACCEPTED)
         self.assertEqual(len({each.message_id for each in self.delivered}), 1)
 
     def test_not_out_of_the_outbox_yet(self) -> None:
@@ -275,7 +275,7 @@ class AgainTests(ReceiptCase):
         self.check()
         self.pass_time(1)
         found = self.check()
-        self.assertEqual((found.state, found.attempts), (State.ACCEPTED, 1))
+        self.assertEqual((found.state, found.attempts), (ReceiptState.ACCEPTED, 1))
         self.assertEqual(len(self.delivered), 1)
 
     async def _check_quietly(self) -> None:
@@ -289,7 +289,7 @@ class KeepingTests(ReceiptCase):
         self.do(self.alice.cancel(sent.id))
         for attempt in range(3):
             self.pass_time(attempt)
-            self.assertEqual(self.check().state, State.WITHDRAWN)
+            self.assertEqual(self.check().state, ReceiptState.WITHDRAWN)
         self.assertEqual(self.delivered, [])
 
     def test_queued(self) -> None:
@@ -297,7 +297,7 @@ class KeepingTests(ReceiptCase):
         self.send(hand_over=False)
         self.do(self.alice.flush())
         self.pass_time()
-        self.assertEqual(self.check().state, State.ACCEPTED)
+        self.assertEqual(self.check().state, ReceiptState.ACCEPTED)
 
     def test_forget(self) -> None:
         """Nobody waits any more, and nothing is sent."""
@@ -351,7 +351,7 @@ class KeepingTests(ReceiptCase):
                 known = self.do(again.receipts.check())
             contents = [each.content for each in self.delivered]
             self.assertEqual(contents.count(b"%d" % stop), len(known))
-            self.assertEqual({each.state for each in known} - {State.ACCEPTED}, set())
+            self.assertEqual({each.state for each in known} - {ReceiptState.ACCEPTED}, set())
             self.do(again.close())
 
 
@@ -372,4 +372,4 @@ class BelievingTests(ReceiptCase):
 
         self.do(run())
         [found] = self.do(self.alice.receipts.all())
-        self.assertEqual(found.state, State.WAITING)
+        self.assertEqual(found.state, ReceiptState.WAITING)
