@@ -204,7 +204,7 @@ def command(
 
     async def send(client: api.Client) -> api.Sent:
         if blocks is not None:
-            return await client.reply(
+            sent = await client.reply(
                 blocks,
                 content.pop(),
                 subject=subject,
@@ -214,30 +214,34 @@ def command(
                 large=large,
                 reply_blocks=reply_blocks,
                 identity=identity,
+                hand_over=hand_over,
                 progress=progress,
             )
-        sent = await client.send(
-            to,
-            content.pop(),
-            cc=cc,
-            bcc=bcc,
-            subject=subject,
-            name=name,
-            reply_to=reply_to,
-            whole=whole,
-            path=path,
-            copies=copies,
-            large=large,
-            encrypt=encrypt,
-            encrypt_to=public,
-            reply_blocks=reply_blocks,
-            identity=identity,
-            receipt=receipt,
-            hand_over=hand_over,
-            progress=progress,
-        )
+        else:
+            sent = await client.send(
+                to,
+                content.pop(),
+                cc=cc,
+                bcc=bcc,
+                subject=subject,
+                name=name,
+                reply_to=reply_to,
+                whole=whole,
+                path=path,
+                copies=copies,
+                large=large,
+                encrypt=encrypt,
+                encrypt_to=public,
+                reply_blocks=reply_blocks,
+                identity=identity,
+                receipt=receipt,
+                hand_over=hand_over,
+                progress=progress,
+            )
         if output is not None:
-            await client.export(output.absolute(), [sent.id])
+            # an answer's packets have numbers of their own, one after the other
+            numbers = [sent.id] if blocks is None else range(sent.id, sent.id + sent.packets)
+            await client.export(output.absolute(), numbers)
         return sent
 
     try:

@@ -17,8 +17,8 @@ from twisted.internet.defer import Deferred
 
 from mixminion.client import packet_file, packets
 from mixminion.client.database import Database, Executor
-from mixminion.client.errors import NothingToCarry, NotPackets, PacketFileThere
 from mixminion.client.outbox import Outbox, hour
+from mixminion.client.outbox_errors import NothingToCarry, NotPackets, PacketFileThere
 from mixminion.client.packet_file import Carried
 from mixminion.client.sender import Sender
 from mixminion.crypto.kdf import sha256
@@ -84,7 +84,7 @@ class Carrying:
             rows = connection.execute("SELECT id, part_of FROM packets ORDER BY id").fetchall()
             wanted = [(id,) for id, part_of in rows if not ids or not {id, part_of}.isdisjoint(ids)]
             connection.executemany(
-                "UPDATE packets SET state = 'handed', path = NULL, message = NULL,"
+                "UPDATE packets SET state = 'handed', path = NULL, message = NULL, block = NULL,"
                 f" carried = coalesce(carried, {when}) WHERE id = ?",
                 wanted,
             )

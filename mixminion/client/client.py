@@ -39,6 +39,7 @@ from mixminion.client.keeping import Keeping
 from mixminion.client.kept_entries import KeptEntries
 from mixminion.client.key_sources import Asking, KeysSection
 from mixminion.client.keys import Keys
+from mixminion.client.loads import Loads
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Mailboxes, Visit
 from mixminion.client.outbox import Outbox, Unbuilt, Waiting
 from mixminion.client.outgoing import Outgoing
@@ -51,12 +52,14 @@ from mixminion.client.remembering import ReplyBlocksSection
 from mixminion.client.reply_blocks import ReplyBlocks
 from mixminion.client.replying import Answer, Replying
 from mixminion.client.report import DirectoryReport
+from mixminion.client.running import Pace, Running
 from mixminion.client.schedule import Schedule
-from mixminion.client.sections import OutboxSection
+from mixminion.client.sections import OutboxSection, ScheduleSection
 from mixminion.client.sender import Flushed, Sender
+from mixminion.client.visiting import Observer, Visiting
 from mixminion.client.withdrawing import Cancelled
 from mixminion.config import Config
-from mixminion.crypto.rng import SystemRandom
+from mixminion.crypto.rng import SeededRandom, SystemRandom
 from mixminion.directory.consensus import Consensus, Server
 from mixminion.directory.view import View
 from mixminion.dirhttp.cache import DocumentCache
@@ -184,11 +187,34 @@ class Client(Service):
         self.inbox = Inbox(
             self._database, self.identities, self.reply_blocks, self._mailboxes, reactor
         )
+        self._carrying = Carrying(self._database, self._outbox, self._sender, reactor, executor)
+        self._aging = Aging(self._database, config[OutboxSection], reactor)
+        self._running = Running(
+            section=config[ScheduleSection],
+            directory=self._directory,
+            sender=self._sender,
+            loads=Loads(
+                self._directory,
+                self._outbox,
+                self._sender,
+                self.entries,
+                reactor,
+                SeededRandom(random.octets(32)),
+            ),
+            visiting=Visiting(
+                self._mailboxes,
+                self._directory,
+                config[ScheduleSection],
+                reactor,
+                SeededRandom(random.octets(32)),
+            ),
+            aging=self._aging,
+            clock=reactor,
+            random=SeededRandom(random.octets(32)),
+        )
         self._replying = Replying(
             self._directory, self._outbox, self._sender, reactor, random, executor, self.entries
         )
-        self._carrying = Carrying(self._database, self._outbox, self._sender, reactor, executor)
-        self._aging = Aging(self._database, config[OutboxSection], reactor)
 
     async def send(
         self,
@@ -302,6 +328,7 @@ class Client(Service):
         large: bool = False,
         reply_blocks: int = 0,
         identity: str | None = None,
+        hand_over: bool = True,
         progress: Progress = silent,
     ) -> Sent:
         """Answer somebody whose reply *blocks* one has, without knowing whom; as :meth:`send`.
@@ -323,7 +350,7 @@ class Client(Service):
         if composed.left_out:
             progress(LeftOut(composed.left_out))
         usual = bool(path) and path == self._default_path
-        answer = Answer(composed.content, path, usual, again, large)
+        answer = Answer(composed.content, path, usual, again, large, hand_over)
         return await self._replying.reply(found, answer, progress)
 
     async def flush(self, ids: Iterable[int] = (), *, progress: Progress = silent) -> Flushed:
@@ -483,6 +510,21 @@ class Client(Service):
         """
         return await self._sender.cancel(id)
 
+    def start_schedule(self) -> None:
+        """From now on, until :meth:`close`, have packets leave at random points only, with cover
+        traffic between them, and visit mailboxes at others: see :doc:`/use/agent`.  What is sent
+        waits for its point."""
+        self._running.start()
+
+    @property
+    def pace(self) -> Pace:
+        """How packets leave now."""
+        return self._running.pace
+
+    def on_visit(self, observer: Observer) -> None:
+        """Have *observer* called after each visit of the schedule: mailbox number, and visit."""
+        self._running.visiting.observe(observer)
+
     @override
     def startService(self) -> None:
         """From now on do what a running client does; see :meth:`keep_updated`."""
@@ -498,6 +540,7 @@ class Client(Service):
     async def close(self) -> None:
         """End links and close the state.  What was not handed over stays kept."""
         self._keeping.stop()
+        await self._running.stop()
         await self._sender.close()
         await self._database.close()
 

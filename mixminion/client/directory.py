@@ -120,6 +120,11 @@ class Directory:
         return tuple(notices.of_directory(signed.consensus, known, evidence, now))
 
     @property
+    def latest(self) -> View | None:
+        """What is held, if anything, be it usable or not."""
+        return self._cache.latest
+
+    @property
     def interval(self) -> float:
         """Seconds between two consensuses, as far as anybody has told."""
         view = self._cache.latest

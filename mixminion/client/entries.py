@@ -26,7 +26,7 @@ RETRY_AFTER = (1.0, 4.0)
 """Seconds before each further attempt; after the last one the packets are given back."""
 
 _BATCH = 64
-_REFUSED = {
+REFUSED = {
     Refusal.FULL: "its disk is full",
     Refusal.STOPPING: "it is stopping",
     Refusal.RATE: "it takes no more from here for now",
@@ -108,7 +108,7 @@ class Entry(LinkUser):
     def refused(self, key: int, refusal: Refusal) -> None:
         """The entry cannot take it now."""
         self._again([key])
-        self._try_later(_REFUSED[refusal], None)
+        self._try_later(REFUSED[refusal], None)
 
     @override
     def lost(self, unacknowledged: list[int], error: PeerError | None) -> None:
@@ -116,7 +116,7 @@ class Entry(LinkUser):
         self._link = None
         self._took = False
         self._again(unacknowledged)
-        self._try_later(_word(error), error)
+        self._try_later(word(error), error)
 
     # -- inside --
 
@@ -143,7 +143,7 @@ class Entry(LinkUser):
 
     def _not_connected(self, failure: Failure) -> None:
         self._dialling = None
-        self._try_later(_word(failure.value), failure.value)
+        self._try_later(word(failure.value), failure.value)
 
     def _send(self, packets: list[bytes | None], ids: Sequence[int], link: Link) -> None:
         self._reading -= len(ids)
@@ -200,7 +200,7 @@ class Entry(LinkUser):
                 done.errback(failure)
 
 
-def _word(error: BaseException | None) -> str:
+def word(error: BaseException | None) -> str:
     """What went wrong, in a few words without names or addresses."""
     if isinstance(error, DialFailed):
         return str(error.fields["problem"])

@@ -199,29 +199,6 @@ class AlreadyHandedOver(UserError):
     exit_code = EX_UNAVAILABLE
 
 
-class NothingToCarry(UserError):
-    """Nothing is kept that could go into a file."""
-
-    code = "nothing-to-carry"
-    sentence = "Nothing of that is kept; `mixminion queue list` shows what is."
-
-
-class PacketFileThere(UserError):
-    """A file that may have packets in it would be replaced."""
-
-    code = "packet-file-there"
-    sentence = "There is a file {path} already, which stays as it is; name another."
-    exit_code = EX_CANTCREAT
-
-
-class NotPackets(UserError):
-    """A file that should have packets in it."""
-
-    code = "not-packets"
-    sentence = "This is no file of packets that could be sent: {why}; export it again."
-    exit_code = EX_DATAERR
-
-
 # -- mailboxes ---------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ over.  No more than a block is in memory besides the message that is being kept.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
 from twisted.internet.defer import Deferred
 
@@ -132,7 +132,7 @@ class InFragments:
 
     async def build(
         self, view: View, id: int
-    ) -> AsyncIterator[tuple[Sequence[int], Sequence[Server]]]:
+    ) -> AsyncGenerator[tuple[Sequence[int], Sequence[Server]]]:
         """Build what was not built of a message; of each block its packets and their entries.
 
         :raises MixminionError: of :mod:`mixminion.client.packets`: the rest is kept as it is.

@@ -16,7 +16,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mixminion.client.errors import NotPackets
+from mixminion.client.outbox_errors import NotPackets
 from mixminion.crypto.kdf import sha256
 
 MAGIC = b"mixminion packet"

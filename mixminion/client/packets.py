@@ -17,6 +17,7 @@ from mixminion.paths import language
 from mixminion.paths.deviations import Deviation
 from mixminion.paths.preferences import NONE, Preferences
 from mixminion.paths.select import Choice, ExitRequirement, choose
+from mixminion.payload import cover as covers
 from mixminion.payload import deflate, fragments, frame, message
 from mixminion.payload.errors import TooLarge
 from mixminion.sphinx import build
@@ -130,6 +131,19 @@ def fragment(
     octets = _build(view, choice, body, random)
     packet = Packet(choice.path[0].identity, choice.period, octets, large.path, content, part_of)
     return Built(packet, choice.path, choice.warnings)
+
+
+def cover(
+    view: View, now: float, random: Random, preferences: Preferences = NONE
+) -> tuple[Server, bytes]:
+    """A packet that leaves at *now*, over a path as any other's, and that its last hop throws away;
+    its entry and its octets.
+
+    :raises UserError: of :mod:`mixminion.paths`, where no path can be chosen.
+    """
+    choice = choose(view, None, None, now=now, random=random, preferences=preferences)
+    body = covers.body(geometries.of(view.geometry_of(choice.period)), random)
+    return choice.path[0], _build(view, choice, body, random)
 
 
 def requirement(letter: Letter, *, fragments: bool = False) -> ExitRequirement:

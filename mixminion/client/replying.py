@@ -7,7 +7,7 @@ so that neither a crash nor a second process uses one again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twisted.internet.defer import Deferred
 
@@ -49,6 +49,7 @@ class Answer:
     usual: bool = False  #: whether the path is the configuration's
     again: bool = False  #: whether blocks that were used may be used once more
     large: bool = False  #: whether it may take more packets than messages are meant to
+    hand_over: bool = True  #: or only kept
 
 
 class Replying:
@@ -108,7 +109,12 @@ class Replying:
             progress(InFragments(len(ids), needed))
         progress(BlocksUsed(len(ids), len(usable) - len(ids)))
         progress(Kept(ids[0]))
-        return await self._hand_over(view, ids, built, progress)
+        sent = self._sent(view, ids, built)
+        if not answer.hand_over:
+            return replace(sent, handed=False)
+        await self._hand_over(view, ids, built)
+        progress(sent)
+        return sent
 
     # -- before it is kept -------------------------------------------------------------------
 
@@ -172,9 +178,7 @@ class Replying:
 
     # -- once it is kept ---------------------------------------------------------------------
 
-    async def _hand_over(
-        self, view: View, ids: Sequence[int], built: Sequence[Built], progress: Progress
-    ) -> Sent:
+    async def _hand_over(self, view: View, ids: Sequence[int], built: Sequence[Built]) -> None:
         attempts = [
             self._sender.hand_over(view, each.path[0], id)
             for id, each in zip(ids, built, strict=True)
@@ -191,13 +195,13 @@ class Replying:
             raise PartlyHandedOver(
                 kept=len(failures), packets=len(ids), **failures[0].fields
             ) from failures[0]
+
+    def _sent(self, view: View, ids: Sequence[int], built: Sequence[Built]) -> Sent:
         first = built[0].path
         way = len(first) + view.parameters.hops  # there, and back over the path of the block
         delay = way * view.parameters.mean_delay
         path = tuple(server.nickname for server in first)
-        sent = Sent(ids[0], path[0], path, delay, self._clock.seconds() + delay, len(ids))
-        progress(sent)
-        return sent
+        return Sent(ids[0], path[0], path, delay, self._clock.seconds() + delay, len(ids))
 
 
 def _read(view: View, octets: bytes) -> Surb | str:

@@ -30,3 +30,37 @@ class OutboxSection:
         """Deleted before anybody was warned."""
         if self.delete_after is not None and self.delete_after <= self.warn_after:
             yield "delete-after", "expected more than warn-after"
+
+
+@section("Schedule")
+class ScheduleSection:
+    """When a client that runs (the agent) sends, and visits mailboxes."""
+
+    points: bool = option(
+        values.boolean,
+        default=True,
+        doc="""Whether packets leave at random points only, which have nothing to do with what is
+        sent; where nothing waits a cover packet leaves.  With no they leave when they come, and who
+        watches the line sees when you write.""",
+    )
+    slower: int = option(
+        values.integer(1, 100),
+        default=1,
+        doc="""Points come so many times less often than those of the network's other clients: less
+        traffic, longer waiting, and a rate that is yours alone.""",
+    )
+    visits: bool = option(
+        values.boolean,
+        default=True,
+        doc="Whether mailboxes are visited, each at random moments.",
+    )
+    visit_every: float = option(
+        values.within(values.duration, 60.0, 30 * DAY),
+        default="1 hour",
+        doc="The mean time between two visits of a mailbox.",
+    )
+    visit_frames: int = option(
+        values.integer(1, 4096),
+        default=16,
+        doc="Frames of each visit, whether something is held or not.",
+    )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
@@ -44,6 +45,16 @@ class Flushed:
     kept: dict[int, MixminionError]
 
 
+class Scheduled(Protocol):
+    """Who has packets leave at times of its own."""
+
+    def hand_over(self, id: int) -> Deferred[None]:
+        """Fires when the kept packet has left, and is on its entry's disk."""
+
+    def withdrawn(self, ids: Sequence[int]) -> None:
+        """These were called back."""
+
+
 class Sender:
     """One sender's packets, over links that it keeps while it runs."""
 
@@ -71,6 +82,8 @@ class Sender:
         self._rebuilding = Rebuilding(outbox, kept, clock, random)
         self._in_fragments = InFragments(outbox, clock, random, self.hand_over, executor, kept)
         self._entries: dict[tuple[bytes, tuple[HostPort, ...], int], Entry] = {}
+        self.schedule: Scheduled | None = None
+        """While it is there, packets leave when it says so, and by its links."""
 
     async def send(
         self,
@@ -218,6 +231,8 @@ class Sender:
         self._in_fragments.withdrawn(id)
         for entry in list(self._entries.values()):
             entry.withdrawn(withdrawal.ids)
+        if self.schedule is not None:
+            self.schedule.withdrawn(withdrawal.ids)
         return withdrawal.cancelled
 
     async def close(self) -> None:
@@ -236,26 +251,39 @@ class Sender:
             raise NotHandedOver(entry=server.nickname, why="its keys have gone")
         await self._give(view, server, waiting.id)
 
-    async def current(self, view: View, waiting: Waiting) -> Server | None:
+    async def build_block(self, view: View, id: int) -> None:
+        """Make packets of one more block of the message in fragments of that number."""
+        building = self._in_fragments.build(view, id)
+        await anext(building, None)
+        await building.aclose()
+
+    async def current(
+        self, view: View, waiting: Waiting, avoiding: Collection[bytes] = ()
+    ) -> Server | None:
         """Who takes a packet, which is built again where it was never handed over and missed its
-        period or lost its entry; None for one whose entry is not listed any more."""
+        period, lost its entry, or has one of those in *avoiding*; None for one whose entry is not
+        listed any more."""
         server = view.by_identity(waiting.entry)
         now = self._clock.seconds()
-        anew = server is None or waiting.period != view.current_period(now)
+        period = view.current_period(now)
+        anew = server is None or waiting.period != period or waiting.entry in avoiding
         if not waiting.handed and (anew or waiting.answers):
             recipe = await self._outbox.recipe(waiting.id)
             if recipe is not None:
                 if recipe.block is not None:
                     crossing.check(view, recipe.block, now)
                 if anew:
-                    built = await self._rebuilding.again(view, recipe)
+                    built = await self._rebuilding.again(view, recipe, avoiding)
                     if await self._outbox.replace(waiting.id, built.packet):
                         return built.path[0]
         return server
 
     async def _give(self, view: View, server: Server, id: int) -> Built | None:
         """Hand a packet over to *server*; where that takes nothing, and nobody may have the packet,
-        one by another entry, which is returned then."""
+        one by another entry, which is returned then.  A schedule does that by itself."""
+        if self.schedule is not None:
+            await self.schedule.hand_over(id)
+            return None
         try:
             await self._entry(view, server).hand_over(id)
             return None
@@ -273,12 +301,12 @@ class Sender:
         packet_length = view.packet_length
         key = (server.identity, server.addresses, packet_length)
         if key not in self._entries:
-            dial = self._dialler(server, packet_length)
+            dial = self.dialler(server, packet_length)
             observe = partial(self._kept.observe, server.identity)
             self._entries[key] = Entry(self._clock, self._outbox, server.nickname, dial, observe)
         return self._entries[key]
 
-    def _dialler(self, server: Server, packet_length: int) -> Dial:
+    def dialler(self, server: Server, packet_length: int) -> Dial:
         """Dials the server's addresses in turn."""
         addresses = itertools.cycle(server.addresses)
         tls = client_tls(server.identity, None, [ALPN], self._clock)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from twisted.internet.defer import Deferred
 
 from mixminion import api
-from mixminion.client.errors import NothingToCarry, NotPackets, PacketFileThere
+from mixminion.client.outbox_errors import NothingToCarry, NotPackets, PacketFileThere
 from mixminion.disk.errors import WriteFailed
 from tests.client.network import DAY, VirtualCase
 

@@ -1,6 +1,6 @@
 """Packets in a file: what is written is read, and nothing else is."""
 
-from mixminion.client.errors import NotPackets
+from mixminion.client.outbox_errors import NotPackets
 from mixminion.client.packet_file import Carried, encode, parse
 from mixminion.testing.cases import SyncTestCase
 
