@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,7 +12,8 @@ from mixminion.cli.client import config_option, run, say, tell
 from mixminion.cli.output import json_option, print_result, table
 from mixminion.util import times
 
-Standing = Sequence[tuple[api.KeptEntry, api.EntryRole]]
+if TYPE_CHECKING:
+    Standing = Sequence[tuple[api.KeptEntry, api.EntryRole]]
 
 
 @click.group()

@@ -9,7 +9,7 @@ import click
 from mixminion import api
 from mixminion.cli.client import config_option, run, say
 from mixminion.cli.output import json_option, print_result
-from mixminion.client.keys import fingerprint, text_of
+from mixminion.client import keys
 from mixminion.disk import private
 
 
@@ -48,8 +48,8 @@ def command(
         return await client.identities.get(identity)
 
     own = run(config, found)
-    text = text_of(own.public, name, address or own.address)
-    data = {"identity": own.name, "fingerprint": fingerprint(own.public)}
+    text = keys.text_of(own.public, name, address or own.address)
+    data = {"identity": own.name, "fingerprint": keys.fingerprint(own.public)}
     if output is not None:
         private.write(output.absolute(), text.encode())
         print_result({**data, "file": str(output)}, (), as_json=as_json)

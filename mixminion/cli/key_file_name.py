@@ -6,7 +6,7 @@ import click
 
 from mixminion.cli.keys import address_argument
 from mixminion.cli.output import json_option, print_result
-from mixminion.client.key_sources import SUFFIX, canonical, name_of
+from mixminion.client import key_sources
 
 
 @click.command("file-name")
@@ -17,5 +17,5 @@ def command(address: str, as_json: bool) -> None:
 
     It is a digest of the address.  Put what `mixminion key export` prints into a file of that name.
     """
-    name = name_of(canonical(address)) + SUFFIX
+    name = key_sources.name_of(key_sources.canonical(address)) + key_sources.SUFFIX
     print_result({"name": name}, [name], as_json=as_json)

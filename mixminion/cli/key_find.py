@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mixminion import api
-from mixminion.cli.client import config_option, say
+from mixminion.cli.client import config_option, tell
 from mixminion.cli.keys import address_argument, change
 from mixminion.cli.output import json_option
 
@@ -23,15 +23,6 @@ def command(config: api.Config, address: str, source: str | None, as_json: bool)
     """
     change(
         config,
-        lambda client: client.keys.find(address, source, progress=_tell),
+        lambda client: client.keys.find(address, source, progress=tell),
         as_json=as_json,
     )
-
-
-def _tell(event: api.Event) -> None:
-    match event:
-        case api.AskingForKey(source, where, tells):
-            learns = ": whoever runs it learns whose key you want" if tells else ""
-            say(f"asking the source {source} ({where}){learns}")
-            if where.startswith("http://"):
-                say("warning: without https anybody on the way can give you another key")

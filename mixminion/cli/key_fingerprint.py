@@ -7,7 +7,7 @@ import click
 from mixminion import api
 from mixminion.cli.client import config_option, run
 from mixminion.cli.output import json_option, print_result
-from mixminion.client.keys import fingerprint
+from mixminion.client import keys
 
 
 @click.command()
@@ -27,7 +27,7 @@ def command(config: api.Config, address: str | None, identity: str | None, as_js
     async def found(client: api.Client) -> str:
         if address is not None:
             return (await client.keys.get(address)).fingerprint
-        return fingerprint((await client.identities.get(identity)).public)
+        return keys.fingerprint((await client.identities.get(identity)).public)
 
     shown = run(config, found)
     print_result({"fingerprint": shown}, [shown], as_json=as_json)

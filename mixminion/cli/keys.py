@@ -12,8 +12,8 @@ import click
 from mixminion import api
 from mixminion.cli.client import run, say
 from mixminion.cli.output import print_result
+from mixminion.client import keys as client_keys
 from mixminion.client.errors import BadInput
-from mixminion.client.keys import FILE
 from mixminion.util import times
 
 address_argument = click.argument("address")
@@ -71,7 +71,7 @@ def standing(key: api.Key) -> str:
 
 def whence(origin: str) -> str:
     """Where a key is from, in words."""
-    return "a file" if origin == FILE else f"the source {origin}"
+    return "a file" if origin == client_keys.FILE else f"the source {origin}"
 
 
 COMPARE = "compare the fingerprint with its owner, then say so with `mixminion key verify`"
@@ -88,15 +88,3 @@ def change(
     print_result(data_of(key), lines_of(key), as_json=as_json)
     if not as_json and not key.verified:
         say(COMPARE)
-
-
-def encrypted(event: api.Encrypted) -> Iterator[str]:
-    """What is said of a message that is encrypted."""
-    whose = event.address or "the key that was given"
-    compared = "" if event.verified or event.address is None else ", not verified"
-    yield f"encrypted to {whose}{compared}: {event.fingerprint}"
-    if event.changed:
-        yield (
-            f"warning: another key came for {event.address}, which is not trusted; `mixminion key"
-            f" show {event.address}` shows both"
-        )

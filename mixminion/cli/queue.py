@@ -102,17 +102,17 @@ def flush(config: api.Config, numbers: tuple[int, ...], as_json: bool) -> int:
     """Try again to hand over what is kept, or of that only these NUMBERS."""
 
     async def flush_all(client: api.Client) -> api.Flushed:
-        return await client.flush(numbers)
+        return await client.flush(numbers, progress=tell)
 
     flushed = run(config, flush_all)
     for sentence, n in Counter(map(api.render, flushed.kept.values())).items():
-        say(f"{n} x {sentence}" if n > 1 else sentence)
+        say(f"{n} x {sentence}" if n > 1 else sentence, always=True)
     data: Mapping[str, Any] = {
         "handed": list(flushed.handed),
         "kept": {str(id): error.code for id, error in flushed.kept.items()},
     }
     summary = f"{len(flushed.handed)} handed over, {len(flushed.kept)} still kept"
-    print_result(data, [summary], as_json=as_json)
+    print_result(data, [summary], as_json=as_json, confirms=True)
     return EX_TEMPFAIL if flushed.kept else 0
 
 
@@ -136,7 +136,7 @@ def clean(config: api.Config, numbers: tuple[int, ...], everything: bool, as_jso
         return await client.discard(each.id for each in await client.expired())
 
     deleted = run(config, delete)
-    print_result({"deleted": deleted}, [f"{deleted} deleted"], as_json=as_json)
+    print_result({"deleted": deleted}, [f"{deleted} deleted"], as_json=as_json, confirms=True)
 
 
 @command.command()
@@ -163,7 +163,7 @@ def export(config: api.Config, numbers: tuple[int, ...], path: Path, as_json: bo
 
     written = run(config, write)
     line = f"{written} packet{'' if written == 1 else 's'} written to {path}"
-    print_result({"packets": written, "file": str(path)}, [line], as_json=as_json)
+    print_result({"packets": written, "file": str(path)}, [line], as_json=as_json, confirms=True)
 
 
 @command.command("import")
@@ -185,4 +185,4 @@ def bring(config: api.Config, source: str, as_json: bool) -> None:
 
     kept = run(config, keep)
     line = f"{len(kept)} kept: `mixminion queue flush` sends them" if kept else "nothing new in it"
-    print_result({"numbers": kept}, [line], as_json=as_json)
+    print_result({"numbers": kept}, [line], as_json=as_json, confirms=True)

@@ -26,14 +26,6 @@ from mixminion.util import times
 MOST = 100
 Row = tuple[str, ...]
 
-SENTENCES = {
-    api.State.USABLE: "can be answered until",
-    api.State.EARLY: "cannot be answered yet: from",
-    api.State.LATE: "cannot be answered any more: ended",
-    api.State.FOREIGN: "is of another network, or older than the directory held here; valid until",
-    api.State.UNKNOWN: "valid until",
-}
-
 
 @click.group()
 def command() -> None:
@@ -252,13 +244,28 @@ def _data(block: api.ReplyBlock) -> Mapping[str, Any]:
     }
 
 
+def _about(state: api.State) -> str:
+    """What is said before a date."""
+    match state:
+        case api.State.USABLE:
+            return "can be answered until"
+        case api.State.EARLY:
+            return "cannot be answered yet: from"
+        case api.State.LATE:
+            return "cannot be answered any more: ended"
+        case api.State.FOREIGN:
+            return "is of another network, or older than the directory held here; valid until"
+        case _:
+            return "valid until"
+
+
 def _sentence(block: api.Inspected) -> str:
     if block.not_before is None or block.not_after is None:
         return "cannot be read"
     if block.state is api.State.BROKEN:
         return f"is not whole, suite {block.suite}"
     date = block.not_before if block.state is api.State.EARLY else block.not_after
-    said = f"suite {block.suite}, {SENTENCES[block.state]} {times.to_text(date)}"
+    said = f"suite {block.suite}, {_about(block.state)} {times.to_text(date)}"
     if block.own is not None:
         said += f"; yours, number {block.own.number} of {block.own.name}"
         said += ", not answered" if block.own.used is None else ", answered"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,18 @@ import click
 
 from mixminion import api
 from mixminion.cli import answering, given
-from mixminion.cli.client import config_option, run, say
-from mixminion.cli.keys import encrypted, read_key_file
+from mixminion.cli.client import config_option, run, say, tell
+from mixminion.cli.keys import read_key_file
 from mixminion.cli.output import json_option, print_result
-from mixminion.client.configuration import ClientSection
-from mixminion.client.key_sources import read as key_in
+from mixminion.cli.telling import current
+from mixminion.client import configuration, key_sources
 from mixminion.util import times
 
 NOTICE = (
     "note: a message sent by itself is not unobservable: your network sees when you send."
     " (Silence this with one-shot-notice = no.)"
 )
+KEPT = "the message is kept: `mixminion queue flush` sends it."
 
 
 @click.command()
@@ -128,8 +129,6 @@ NOTICE = (
     type=click.Path(path_type=Path),
     help="Write its packets to a new FILE, for another machine to send (`mixminion queue import`).",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Show the servers of the path.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something goes wrong.")
 @json_option
 @config_option
 def command(
@@ -153,8 +152,6 @@ def command(
     identity: str | None,
     only_keep: bool,
     output: Path | None,
-    verbose: bool,
-    quiet: bool,
     as_json: bool,
 ) -> None:
     """Send a message anonymously.
@@ -182,13 +179,20 @@ def command(
         },
         again=again,
     )
-    public = None if encrypt_to is None else key_in(read_key_file(encrypt_to), encrypt_to)[0]
+    public = (
+        None if encrypt_to is None else key_sources.read(read_key_file(encrypt_to), encrypt_to)[0]
+    )
     blocks = None if answered is None else answering.blocks(answered)
     content = [given.read(source)]  # taken out below: nothing holds what may be large
-    telling = _Telling(say if not quiet else lambda line: None, verbose)
     hand_over = not only_keep and output is None
-    if config[ClientSection].one_shot_notice and hand_over:
-        telling.say(NOTICE)
+    if config[configuration.ClientSection].one_shot_notice and hand_over:
+        say(NOTICE)
+    kept = False
+
+    def progress(event: api.Event) -> None:
+        nonlocal kept
+        kept = kept or isinstance(event, api.Kept)
+        tell(event)
 
     async def send(client: api.Client) -> api.Sent:
         if blocks is not None:
@@ -202,7 +206,7 @@ def command(
                 large=large,
                 reply_blocks=reply_blocks,
                 identity=identity,
-                progress=telling.tell,
+                progress=progress,
             )
         sent = await client.send(
             to,
@@ -221,7 +225,7 @@ def command(
             reply_blocks=reply_blocks,
             identity=identity,
             hand_over=hand_over,
-            progress=telling.tell,
+            progress=progress,
         )
         if output is not None:
             await client.export(output.absolute(), [sent.id])
@@ -230,74 +234,24 @@ def command(
     try:
         sent = run(config, send)
     except KeyboardInterrupt:
-        say(telling.interrupted())
+        say(f"Interrupted; {KEPT if kept else 'nothing was sent or kept.'}", always=True)
         raise
     except api.MixminionError as error:
-        if not telling.kept:
-            telling.say("nothing was sent or kept")
-        data = {"sent": False, "kept": telling.kept, "error": error.code}
+        if not kept:
+            say("nothing was sent or kept")
+        data = {"sent": False, "kept": kept, "error": error.code}
         print_result(data, (), as_json=as_json)
         raise
     if output is not None:
-        telling.say(f"not sent: {_packets(sent.packets)} written to {output}")
+        say(f"not sent: {_packets(sent.packets)} written to {output}")
     elif only_keep:
-        telling.say(f"not sent, but kept as number {sent.id}: `mixminion queue flush` sends it")
+        say(f"not sent, but kept as number {sent.id}: `mixminion queue flush` sends it")
     where = {} if output is None else {"file": str(output)}
-    print_result({**_result(sent, verbose), **where}, (), as_json=as_json)
+    print_result({**_result(sent), **where}, (), as_json=as_json)
 
 
-class _Telling:
-    """What happens, in sentences."""
-
-    def __init__(self, say: Callable[[str], None], verbose: bool) -> None:
-        self.say = say
-        self._verbose = verbose
-        self.kept = False
-
-    def tell(self, event: api.Event) -> None:
-        match event:
-            case api.LeftOut(names):
-                self.say(f"left out of the header: {', '.join(names)}")
-            case api.Fetching():
-                self.say("fetching the directory")
-            case api.Encrypted():
-                for line in encrypted(event):
-                    self.say(line)
-            case api.Warned(warning):
-                self.say(f"warning: {warning}")
-            case api.PathChosen(path, warnings):
-                through = ", ".join(server.nickname for server in path)
-                shown = f": {through}" if self._verbose else ""
-                self.say(f"chose a path of {len(path)}{shown}")
-                for warning in warnings:
-                    self.say(f"warning: {warning}")
-            case api.BlockPassedOver(number, why):
-                self.say(f"reply block {number} is passed over: {why}")
-            case api.BlocksUsed(used, left):
-                blocks = "1 reply block" if used == 1 else f"{used} reply blocks"
-                self.say(f"answers with {blocks}; {left} more could be used now")
-            case api.Kept():
-                self.kept = True
-            case api.InFragments(packets, needed):
-                self.say(f"goes in {packets:,} packets, of which {needed:,} are enough")
-            case api.HandedOver(packets, of):
-                self.say(f"{packets:,} of {of:,} packets handed over")
-            case api.Sent():
-                when = _span(event.delay)
-                to = event.entry if event.packets == 1 else f"{event.entry} and others"
-                self.say(
-                    f"handed to {to}: this computer may be switched off;"
-                    f" the message arrives in about {when}"
-                )
-
-    def interrupted(self) -> str:
-        if self.kept:
-            return "Interrupted; the message is kept: `mixminion queue flush` sends it."
-        return "Interrupted; nothing was sent or kept."
-
-
-def _result(sent: api.Sent, verbose: bool) -> Mapping[str, Any]:
-    path = {"path": list(sent.path)} if verbose else {}
+def _result(sent: api.Sent) -> Mapping[str, Any]:
+    path = {"path": list(sent.path)} if current().verbose else {}
     return {
         "sent": sent.handed,
         **({} if sent.handed else {"kept": True, "number": sent.id}),
@@ -311,12 +265,3 @@ def _result(sent: api.Sent, verbose: bool) -> Mapping[str, Any]:
 
 def _packets(n: int) -> str:
     return "1 packet is" if n == 1 else f"{n:,} packets are"
-
-
-def _span(seconds: float) -> str:
-    """For people: ``16 minutes``."""
-    for unit, length in (("hour", 3600), ("minute", 60)):
-        if seconds >= 2 * length:
-            return f"{round(seconds / length)} {unit}s"
-    n = max(1, round(seconds))
-    return "1 second" if n == 1 else f"{n} seconds"

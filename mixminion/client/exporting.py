@@ -75,22 +75,23 @@ _BLOCK = (
 )
 
 
-def collect(connection: sqlite3.Connection, ids: Collection[int]) -> bytes:
-    """An export of the identities with those ids."""
+def collect(connection: sqlite3.Connection, ids: Collection[int] | None = None) -> bytes:
+    """An export of the identities with those ids and of mailboxes that they use; without *ids* of
+    all, and of all mailboxes."""
     keys: dict[int, bytes] = {}
     identities, blocks = [], []
     rows = connection.execute(
         "SELECT id, name, public, secret, address FROM identities ORDER BY id"
     )
     for id, *row in rows:
-        if id in ids:
+        if ids is None or id in ids:
             identities.append(_Identity(*row))
             keys[id] = row[1]
     for id, *row in connection.execute(f"SELECT identity, {_BLOCK} FROM reply_blocks ORDER BY id"):
-        if id in ids:
+        if id in keys:
             blocks.append(_Block(keys[id], *row))
     wanted = {each.address for each in identities} | {each.address for each in blocks}
-    mailboxes = [each for each in _mailboxes(connection) if _address(each) in wanted]
+    mailboxes = [each for each in _mailboxes(connection) if ids is None or _address(each) in wanted]
     return msgspec.json.encode(_Export(VERSION, identities, mailboxes, blocks))
 
 

@@ -210,13 +210,12 @@ class Identities:
         await self._database.run(query)
 
     async def export(self, passphrase: bytes, names: Collection[str] = ()) -> bytes:
-        """Everything that reading their answers on another machine takes, of those *names* or of
-        all: keys, reply blocks and mailboxes, sealed by *passphrase*.
+        """Everything that reading their answers on another machine takes, sealed by *passphrase*:
+        keys, reply blocks and mailboxes, of those *names* or of all.
 
         :raises NoSuchIdentity: one is not there.
         """
-        chosen = [await self.get(name) for name in names] if names else await self.all()
-        ids = {each.id for each in chosen}
+        ids = {(await self.get(name)).id for name in names} or None
         octets = await self._database.run(lambda connection: exporting.collect(connection, ids))
         sealing = Passphrase(passphrase, self._random)
         return await self._executor.run(sealing.seal, octets, exporting.PURPOSE)

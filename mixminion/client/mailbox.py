@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 
 from mixminion.client.database import Database
 from mixminion.client.errors import MailboxAway, NoSuchMailbox
+from mixminion.client.usual import FRAMES
 from mixminion.crypto import sign
 from mixminion.directory.consensus import Server
 from mixminion.directory.view import View
@@ -36,9 +37,6 @@ EXIT = "mailbox"
 
 REMEMBERED = 400 * 86_400
 """Seconds for which what was read is recognised."""
-
-FRAMES = 16
-"""Frames of a visit, if nobody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,10 +112,12 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class BlockPassedOver:
-    """A reply block, by its number in its file, that cannot be used now, and why."""
+    """A reply block, by its number in its file, that cannot be used now, and why; *early* ones can
+    be used later, as half of those that are handed out in pairs."""
 
     number: int
     why: str
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,8 @@ class Replying:
                     found[digest] = block
                     continue
             reasons[why or ""] = None
-            progress(BlockPassedOver(number, why or ""))
+            early = isinstance(block, Surb) and now < block.not_before
+            progress(BlockPassedOver(number, why or "", early))
         if not found:
             raise NoUsableBlock(count=len(blocks), why="; ".join(reasons) or "there is none")
         return list(found.values())

@@ -37,12 +37,15 @@ class Owner:
     def arrived(self) -> list[tuple[list[str], Frame]]:
         """What comes of the packets at all mixes, and the mixes that it went through."""
         found = []
-        for packet in self.network.arrived:
-            path, answer = self._walk(packet)
+        for path, answer in self.delivered():
             inside = reply.unseal(GEOMETRY, self.keys[answer.surb_id], answer.payload)
             assert inside is not None
             found.append((path, inside))
         return found
+
+    def delivered(self) -> list[tuple[list[str], Reply]]:
+        """The same, as the last mix has it, whoever opens it."""
+        return [self._walk(packet) for packet in self.network.arrived]
 
     def _walk(self, packet: bytes) -> tuple[list[str], Reply]:
         mixes = self.network.mixes

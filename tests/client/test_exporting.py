@@ -41,12 +41,13 @@ class RestoreTests(ExportCase):
         on a new machine, where the mailbox is, too."""
         self.ask(self.client.identities.create("bob", passphrase=b"secret"))
         blocks = [*self.make(2), *self.make(identity="bob")]
+        self.ask(self.client.create_mailbox())
         boxes = self.ask(self.client.mailboxes())
         known = self.ask(self.client.identities.all())
         exported = self.export()
         self.lose()
         self.assertEqual(self.ask(self.blocks.all()), [])
-        self.assertEqual(self.restore(exported), Restored(("bob", "default"), 2, 6))
+        self.assertEqual(self.restore(exported), Restored(("bob", "default"), 3, 6))
         self.assertEqual(self.ask(self.client.identities.all()), known)
         self.assertEqual(
             {b.address for b in self.ask(self.client.mailboxes())}, {b.address for b in boxes}

@@ -123,6 +123,7 @@ class ReplyingTests(ReplyingCase):
         ]
         self.reply(blocks, b"x")
         self.assertEqual([each.number for each in self.passed_over()], [1, 2, 3, 4, 6])
+        self.assertEqual([each.number for each in self.passed_over() if each.early], [1])
         reasons = [each.why for each in self.passed_over()]
         words = ["not usable before", "was over", "another network", "does not list", "twice"]
         for why, word in zip(reasons, words, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.fuzz.driver import Target
 from tests.fuzz.targets import (
+    arrivals,
     authorities,
     dialogues,
     documents,
@@ -27,6 +28,7 @@ ROOMS = (
     intakes,
     files,
     stores,
+    arrivals,
     authorities,
     exchanges,
     dialogues,
