@@ -63,6 +63,7 @@ from mixminion.client.progress import (
     Sent,
     Warned,
 )
+from mixminion.client.receipt_rows import Receipt, ReceiptState
 from mixminion.client.reply_parts import PartialReply
 from mixminion.client.report import DirectoryReport, HeldConsensus, SignedTwice
 from mixminion.client.sender import Flushed
@@ -119,6 +120,8 @@ __all__ = [
     "Ping",
     "Preview",
     "Progress",
+    "Receipt",
+    "ReceiptState",
     "ReplyBlock",
     "Restored",
     "Sent",

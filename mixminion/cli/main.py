@@ -32,6 +32,7 @@ COMMANDS = {
     "send": "Send a message anonymously.",
     "count-packets": "Say how many packets a message takes.",
     "queue": "Show, send or delete messages that were not sent yet.",
+    "receipts": "Ask what became of messages that were sent with a receipt.",
     "identity": "Names of your own, each with a key pair.",
     "reply-block": "Let people answer you: make, show and delete reply blocks.",
     "decode": "Read what came back: answers to your reply blocks, and messages.",

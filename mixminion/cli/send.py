@@ -117,6 +117,12 @@ KEPT = "the message is kept: `mixminion queue flush` sends it."
     " key period and N times in the next.  One pair takes half a packet.",
 )
 @click.option(
+    "--receipt",
+    is_flag=True,
+    help="Have the exit say what became of it, and send it again when no receipt comes: see"
+    " `mixminion receipts`.  The text is kept until then.",
+)
+@click.option(
     "--identity",
     metavar="NAME",
     shell_complete=completing.identities,
@@ -167,6 +173,7 @@ def command(
     encrypt: bool,
     encrypt_to: str | None,
     reply_blocks: int,
+    receipt: bool,
     identity: str | None,
     only_keep: bool,
     output: Path | None,
@@ -200,6 +207,7 @@ def command(
             "--copies": copies > 1,
             "--encrypt": encrypt,
             "--encrypt-to": encrypt_to,
+            "--receipt": receipt,
         },
         again=again,
     )
@@ -271,6 +279,7 @@ def command(
                 encrypt_to=public,
                 reply_blocks=reply_blocks,
                 identity=identity,
+                receipt=receipt,
                 hand_over=hand_over,
                 progress=progress,
             )
@@ -309,6 +318,8 @@ def command(
         say(f"not sent: {_packets(sent.packets)} written to {output}")
     elif only_keep:
         say(f"not sent, but kept as number {sent.id}: `mixminion queue flush` sends it")
+    if receipt:
+        say("a receipt is waited for: `mixminion receipts check` fetches it")
     where = {} if output is None else {"file": str(output)}
     print_result({**_result(sent), **where}, (), as_json=as_json)
 

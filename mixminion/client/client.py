@@ -48,6 +48,7 @@ from mixminion.client.path_section import PathsSection
 from mixminion.client.pinging import Ping
 from mixminion.client.preview import Preview, look
 from mixminion.client.progress import Event, LeftOut, Progress, Sent, silent
+from mixminion.client.receipts import Receipts
 from mixminion.client.remembering import ReplyBlocksSection
 from mixminion.client.reply_blocks import ReplyBlocks
 from mixminion.client.replying import Answer, Replying
@@ -172,6 +173,18 @@ class Client(Service):
             self._default_path,
             self.entries,
         )
+        self.receipts = Receipts(
+            self._database,
+            self._outbox,
+            self._sender,
+            self._mailboxes,
+            self._directory.view,
+            reactor,
+            random,
+            executor,
+            self.entries,
+        )
+        """What became of messages that were sent with a receipt."""
         self.inbox = Inbox(
             self._database, self.identities, self.reply_blocks, self._mailboxes, reactor
         )
@@ -222,6 +235,7 @@ class Client(Service):
         encrypt_to: bytes | None = None,
         reply_blocks: int = 0,
         identity: str | None = None,
+        receipt: bool = False,
         hand_over: bool = True,
         progress: Progress = silent,
     ) -> Sent:
@@ -244,6 +258,9 @@ class Client(Service):
         recipient, with *encrypt_to* to that public key of 1,216 octets; subject, *name* and
         *reply_to* of a mail are then inside.
 
+        With *receipt* the exit is asked to say what became of it, and the text is kept until it
+        has; see :attr:`receipts`.
+
         :raises NotHandedOver: it was not sent, but is kept; see :meth:`flush`.
         :raises MixminionError: nothing was sent or kept.
         """
@@ -256,6 +273,10 @@ class Client(Service):
         del everybody, composed
         if left_out:
             progress(LeftOut(left_out))
+        if receipt:
+            return await self.receipts.send(
+                letter, progress, copies=copies, too_large=large, hand_over=hand_over
+            )
         return await self._sender.send(
             letter, progress, copies=copies, large=large, hand_over=hand_over
         )
@@ -441,7 +462,11 @@ class Client(Service):
         self, number: int, frames: int = FRAMES, *, progress: Progress = silent
     ) -> Visit:
         """Fetch what is held for a mailbox, in so many frames; see :meth:`unread`."""
-        return await self._mailboxes.visit(await self.view(progress=progress), number, frames)
+        view = await self.view(progress=progress)
+        try:
+            return await self._mailboxes.visit(view, number, frames)
+        finally:
+            await self.receipts.collect()
 
     async def unread(self, number: int) -> list[Fetched]:
         """What was fetched from a mailbox, until :meth:`mark_read`."""
