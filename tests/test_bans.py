@@ -26,6 +26,7 @@ CLOCKS = {
     "mixminion/cli/authority_certify.py": "dates the next certificate; runs no reactor",
     "mixminion/cli/waiting.py": "waits for another process; runs no reactor",
     "mixminion/testing/commands.py": "waits for processes; runs no reactor",
+    "mixminion/testing/trial.py": "says how long the tests took",
     "mixminion/testing/directories.py": "dates a directory; runs no reactor",
     "mixminion/testing/authorities.py": "reads receipts of processes; runs no reactor",
     "mixminion/testing/demo.py": "says how long it took; runs no reactor",

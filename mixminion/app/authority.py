@@ -33,10 +33,10 @@ from mixminion.app import passphrase
 from mixminion.app.authority_keys import AuthorityKeys, opener
 from mixminion.app.authority_rounds import problems, shown
 from mixminion.app.authority_status import Health
-from mixminion.app.configuration import AUTHORITY_FILE
 from mixminion.app.daemon import INTERRUPTED, give_up, tell_parent
 from mixminion.app.logs import Log
 from mixminion.app.process import harden, protection
+from mixminion.app.usual import AUTHORITY_FILE
 from mixminion.authority import figures, register
 from mixminion.authority.config import AuthoritySection, LogSection, Settings
 from mixminion.authority.desk import Desk

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mixminion.app import passphrase
 from mixminion.app.init import DAY, IDENTITY, DamagedKeyFile, read_identity_key, to_hex
+from mixminion.app.usual import AUTHORITY_SIGNING_DAYS
 from mixminion.config.secret import SecretSource
 from mixminion.crypto import sign
 from mixminion.crypto.passphrase import Passphrase
@@ -22,7 +23,6 @@ from mixminion.disk import private, sealed
 from mixminion.errors import EX_CANTCREAT, EX_CONFIG, OperatorError
 from mixminion.util.times import to_text
 
-SIGNING_DAYS = 90
 SIGNING = b"authority-signing-key"  #: the purpose of a signing key's file
 KEY = 32
 
@@ -152,7 +152,7 @@ def initialise(home: Path, secret: bytes | None, *, now: float) -> bytes:
     lock = opener(secret)
     sealed.write(keys.identity, to_hex(identity_private), IDENTITY, lock)
     private.write(keys.identity_public, to_hex(identity))
-    make_signing_key(keys, identity_private, lock, now=now, days=SIGNING_DAYS)
+    make_signing_key(keys, identity_private, lock, now=now, days=AUTHORITY_SIGNING_DAYS)
     keys.read_seed()
     return identity
 
@@ -164,7 +164,7 @@ def certify(
     signing_source: SecretSource | None,
     *,
     now: float,
-    days: int = SIGNING_DAYS,
+    days: int = AUTHORITY_SIGNING_DAYS,
 ) -> int:
     """Make a new signing key; when it ends.
 

@@ -5,7 +5,6 @@ The identity key is read here and by ``init`` only, and may be kept elsewhere in
 
 from __future__ import annotations
 
-import enum
 from pathlib import Path
 
 import msgspec
@@ -24,6 +23,7 @@ from mixminion.app.init import (
 )
 from mixminion.app.keystore import key_store
 from mixminion.app.packet_keys import PacketKeyFolder
+from mixminion.app.usual import Which
 from mixminion.config import Config
 from mixminion.config.secret import SecretSource
 from mixminion.crypto import sign
@@ -78,14 +78,6 @@ def certify(
     dates = {"published": start, "valid_after": start - EARLIER, "valid_until": end}
     write_signed(keys, msgspec.structs.replace(old, **dates))
     return start + SIGNING_DAYS * DAY
-
-
-class Which(enum.StrEnum):
-    """Keys that have a passphrase."""
-
-    ALL = "all"
-    PACKET = "packet"
-    IDENTITY = "identity"
 
 
 def change_passphrase(

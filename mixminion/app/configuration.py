@@ -17,11 +17,6 @@ from mixminion.exits.abuse import AbuseSection
 from mixminion.exits.section import ExitSection, FragmentsSection
 from mixminion.mix.config import SECTIONS, DirectorySection, LogSection, ServerSection
 
-FILE = "mixminiond.conf"
-"""The configuration's name in a server's home."""
-AUTHORITY_FILE = "authority.conf"
-"""The same in an authority's (:mod:`mixminion.app.authority_configuration`)."""
-
 _OPTIONAL = "#"
 
 

@@ -29,7 +29,6 @@ from typing_extensions import override
 
 from mixminion import __version__
 from mixminion.app import checks, configuration, passphrase
-from mixminion.app.configuration import FILE
 from mixminion.app.daemon import INTERRUPTED, give_up, tell_parent
 from mixminion.app.directories import Directories
 from mixminion.app.exits import Exits
@@ -39,6 +38,7 @@ from mixminion.app.packet_keys import PacketKeyFolder
 from mixminion.app.process import harden, protection
 from mixminion.app.status import Health
 from mixminion.app.storage import Storage, published_start
+from mixminion.app.usual import FILE
 from mixminion.config import Config, ConfigErrors
 from mixminion.control.server import ControlServer
 from mixminion.counters import Counters

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from mixminion.app import authority_configuration as configuration
-from mixminion.app.authority_keys import SIGNING_DAYS, certify
-from mixminion.app.process import harden
+from mixminion.app import authority_keys, process
+from mixminion.app.usual import AUTHORITY_SIGNING_DAYS
 from mixminion.cli.home import authority_option
 from mixminion.cli.output import json_option, print_result
 from mixminion.cli.passphrase import passphrase_options
@@ -28,7 +28,7 @@ from mixminion.util.times import to_text
 @click.option(
     "--days",
     type=click.IntRange(1, 365),
-    default=SIGNING_DAYS,
+    default=AUTHORITY_SIGNING_DAYS,
     show_default=True,
     help="How long the new key is valid.",
 )
@@ -41,10 +41,10 @@ def command(
 
     A running authority uses it after `mixminion authority reload`.  Nobody else has to be told.
     """
-    harden()
+    process.harden()
     config = configuration.load(path)
     ends = to_text(
-        certify(
+        authority_keys.certify(
             config.home,
             identity,
             passphrase,

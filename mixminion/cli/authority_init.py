@@ -8,13 +8,11 @@ from typing import Any
 
 import click
 
+from mixminion.app import authority, authority_keys, passphrase, process
 from mixminion.app import authority_configuration as configuration
-from mixminion.app import passphrase
-from mixminion.app.authority import join_line
-from mixminion.app.authority_keys import HasAuthority, initialise
-from mixminion.app.configuration import AUTHORITY_FILE, Part, compose
-from mixminion.app.process import harden
-from mixminion.authority.config import Settings
+from mixminion.app import configuration as composing
+from mixminion.app.usual import AUTHORITY_FILE
+from mixminion.authority import config as authority_config
 from mixminion.cli.home import authority_home_option
 from mixminion.cli.output import json_option, print_result
 from mixminion.cli.passphrase import passphrase_options
@@ -57,16 +55,16 @@ def command(home: Path, as_json: bool, **chosen: Any) -> None:
     """Make an authority's home: its configuration and its keys."""
     path = home / AUTHORITY_FILE
     if path.exists():
-        raise HasAuthority(home=home)
-    harden()
-    text = compose(_parts(chosen), path, configuration.HEAD, configuration.read)
-    settings = Settings.of(configuration.read(text, path))
+        raise authority_keys.HasAuthority(home=home)
+    process.harden()
+    text = composing.compose(_parts(chosen), path, configuration.HEAD, configuration.read)
+    settings = authority_config.Settings.of(configuration.read(text, path))
     secret = passphrase.given(chosen["passphrase"], "A new passphrase: ", again=True)
     private.make_folder(home)
-    identity = initialise(home, secret, now=time.time())
+    identity = authority_keys.initialise(home, secret, now=time.time())
     private.write(path, text.encode())
 
-    line = join_line(settings, identity)
+    line = authority.join_line(settings, identity)
     result = {
         "nickname": settings.authority.nickname,
         "identity": identity.hex(),
@@ -93,7 +91,7 @@ def command(home: Path, as_json: bool, **chosen: Any) -> None:
     print_result(result, lines, as_json=as_json)
 
 
-def _parts(chosen: dict[str, Any]) -> list[Part]:
+def _parts(chosen: dict[str, Any]) -> list[composing.Part]:
     """The new configuration: what was chosen, and what the operator should think of."""
     authority = {name: chosen[name] for name in ("nickname", "contact", "url")}
     if chosen["listen"]:
@@ -105,13 +103,15 @@ def _parts(chosen: dict[str, Any]) -> list[Part]:
     if chosen["test_network"]:
         admission |= {"waiting-time": "0 s", "exit-waiting-time": "0 s", "dial-every": "1 min"}
     return [
-        Part("Authority", "Who this authority is, and where it is found.", authority),
-        Part(
+        composing.Part("Authority", "Who this authority is, and where it is found.", authority),
+        composing.Part(
             "Directory",
             "All authorities of the network, a line each: NICKNAME KEY URL, separated by commas.\n"
             "This one may be among them.",
             {"authorities": chosen["authorities"]},
         ),
-        Part("Network", "What the network is to be; most authorities have to agree.", network),
-        Part("Admission", "Which servers are listed.", admission),
+        composing.Part(
+            "Network", "What the network is to be; most authorities have to agree.", network
+        ),
+        composing.Part("Admission", "Which servers are listed.", admission),
     ]

@@ -9,14 +9,15 @@ from typing import Any, TypeVar
 import click
 
 from mixminion import api
-from mixminion.cli import reactor
+from mixminion.cli import reactor, telling
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def config_file_option(function: F) -> F:
-    """``-f FILE``, as the argument ``filename``: the configuration's name, None when not given."""
+    """``-f FILE``, as the argument ``filename``: the configuration's name, None when not given;
+    and what all of these commands have: ``-q``, ``-v`` and ``--status-fd``."""
     return click.option(
         "-f",
         "--config",
@@ -24,7 +25,7 @@ def config_file_option(function: F) -> F:
         metavar="FILE",
         help="The configuration, when it is neither $MIXMINION_CONFIG nor"
         " ~/.config/mixminion/mixminion.conf.",
-    )(function)
+    )(telling.telling_options(function))
 
 
 def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,23 +48,21 @@ def run(config: api.Config, work: Callable[[api.Client], Coroutine[Any, Any, T]]
 async def with_client(
     reactor: Any, config: api.Config, work: Callable[[api.Client], Coroutine[Any, Any, T]]
 ) -> T:
-    """The same in a reactor that runs already."""
+    """The same in a reactor that runs already; and what is kept for long is told of."""
     client = api.Client(reactor, config)
     try:
+        await client.tend_outbox(progress=tell)
         return await work(client)
     finally:
         await client.close()
 
 
-def say(line: str) -> None:
-    """A line about what happens, beside the result: on standard error."""
-    click.echo(line, err=True)
+def say(line: str, *, always: bool = False) -> None:
+    """A line about what happens, beside the result: on standard error, unless they want quiet and
+    it is not for *always*."""
+    telling.current().say(line, always=always)
 
 
 def tell(event: api.Event) -> None:
-    """What happens with the directory: that it is fetched, and what is not as usual."""
-    match event:
-        case api.Fetching():
-            say("fetching the directory")
-        case api.Warned(warning):
-            say(f"warning: {warning}")
+    """What happens, for people and for ``--status-fd``: the ``progress`` of every command."""
+    telling.current().tell(event)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mixminion.app.configuration import Places
+from mixminion.app import configuration
 from mixminion.cli.errors import EndedWhileStarting, NoServer, NotReady, StillRunning
 from mixminion.cli.waiting import wait_until
 from mixminion.config.secret import Kind, SecretSource
@@ -26,7 +26,7 @@ def start(
     daemon: str,
     plugin: str,
     path: Path,
-    places: Places,
+    places: configuration.Places,
     source: SecretSource | None,
     *,
     foreground: bool,
@@ -60,7 +60,7 @@ def start(
     return pid, ask(control, "status")
 
 
-def stop(daemon: str, places: Places, timeout: float) -> None:
+def stop(daemon: str, places: configuration.Places, timeout: float) -> None:
     """Stop it, and wait until it has ended."""
     home, control, _ = places
     pid = lock.holder(home)

@@ -11,7 +11,7 @@ from mixminion.cli import reactor, standings
 from mixminion.cli.client import config_file_option
 from mixminion.cli.documents import open_consensus, read_file, refused
 from mixminion.cli.output import json_option, print_result
-from mixminion.client.configuration import DirectorySection
+from mixminion.client import configuration
 from mixminion.directory import checks
 from mixminion.directory.bootstrap import Authority, Bootstrap
 from mixminion.directory.standings import standings as count
@@ -82,4 +82,4 @@ def command(
 def _authorities(filename: str | None, network: Path | None) -> tuple[Authority, ...]:
     if network is not None:
         return Bootstrap.read(read_file(network), str(network)).authorities
-    return api.load_config(filename)[DirectorySection].authorities
+    return api.load_config(filename)[configuration.DirectorySection].authorities

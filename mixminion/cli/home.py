@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mixminion.app.configuration import AUTHORITY_FILE, FILE
+from mixminion.app.usual import AUTHORITY_FILE, FILE
 
 DEFAULT = "~/.mixminiond"
 

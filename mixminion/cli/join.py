@@ -46,7 +46,7 @@ def command(filename: str | None, source: str, yes: bool, replace: bool, as_json
         bootstrap = given or await joining.fetch(source, running, os.environ)
         text = joining.prepare(path, bootstrap, source, replace=replace)
         for line in _shown(bootstrap):
-            say(line)
+            say(line, always=not yes)
         if not yes and not reactor.confirm("Are these the fingerprints that you were told?"):
             raise NotJoined
         joined.told(bootstrap, joining.write(path, text))
@@ -57,13 +57,17 @@ def command(filename: str | None, source: str, yes: bool, replace: bool, as_json
         consensus = reactor.run(join)
     except api.MixminionError:
         if joined.data:
-            say("the network is joined, but there is no directory: `mixminion update` tries again")
+            said = (
+                "the network is joined, but there is no directory: `mixminion update` tries again"
+            )
+            say(said, always=True)
             print_result(joined.data, (), as_json=as_json)
         raise
     print_result(
         joined.data | {"directory": data_of(consensus)},
         [f"Joined the network {joined.data['network']}.", summary(consensus)],
         as_json=as_json,
+        confirms=True,
     )
 
 

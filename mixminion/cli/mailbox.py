@@ -11,8 +11,11 @@ from typing import Any
 import click
 
 from mixminion import api
+from mixminion.cli import reading
 from mixminion.cli.client import config_option, run, say, tell
+from mixminion.cli.completing import servers
 from mixminion.cli.output import json_option, print_result
+from mixminion.client.usual import FRAMES
 from mixminion.disk import private
 from mixminion.util import times
 
@@ -25,7 +28,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("server", required=False)
+@click.argument("server", required=False, shell_complete=servers)
 @json_option
 @config_option
 def create(config: api.Config, server: str | None, as_json: bool) -> None:
@@ -63,7 +66,7 @@ def list_mailboxes(config: api.Config, as_json: bool) -> None:
     "-n",
     "--frames",
     type=click.IntRange(1, MOST),
-    default=api.FRAMES,
+    default=FRAMES,
     show_default=True,
     help="How many frames to ask for: the same each time shows nothing of what is there.",
 )
@@ -75,25 +78,53 @@ def list_mailboxes(config: api.Config, as_json: bool) -> None:
     metavar="FOLDER",
     help="Write a file for each message.  [default: standard output]",
 )
+@click.option("--raw", is_flag=True, help="As it came: answers sealed, for `mixminion decode`.")
+@reading.reading_options
 @json_option
 @config_option
-def fetch(config: api.Config, number: int, frames: int, folder: Path | None, as_json: bool) -> None:
-    """Fetch what is held for the mailbox of that NUMBER (1 when none is given)."""
+def fetch(
+    config: api.Config,
+    number: int,
+    frames: int,
+    folder: Path | None,
+    raw: bool,
+    how: dict[str, Any],
+    as_json: bool,
+) -> None:
+    """Fetch what is held for the mailbox of that NUMBER (1 when none is given), and read it.
 
-    async def visit(client: api.Client) -> int:
+    What cannot be opened now, for want of a passphrase, say, is kept for the next time.
+    """
+
+    async def take_raw(client: api.Client, held: int | None) -> api.MixminionError | None:
+        messages = await client.unread(number)
+        _write(messages, folder, held, as_json)
+        await client.mark_read(message.number for message in messages)
+        return None
+
+    async def take(client: api.Client, held: int | None) -> api.MixminionError | None:
+        opened = await client.inbox.unread(number, **how)
+        into = None if folder is None else folder.absolute()
+        reading.write(opened, into, as_json=as_json, more={"held": held})
+        if not as_json:
+            say(f"{sum(each.readable for each in opened)} fetched")
+        await client.inbox.mark_read(opened)
+        return reading.problem(opened)
+
+    async def visit(client: api.Client) -> tuple[int, api.MixminionError | None]:
         """Fetch, write what came even when the visit was cut off, then have it forgotten."""
-        held = None
+        held, problem = None, None
         try:
             held = (await client.visit_mailbox(number, frames, progress=tell)).held
         finally:
-            messages = await client.unread(number)
-            _write(messages, folder, held, as_json)
-            await client.mark_read(message.number for message in messages)
-        return held
+            problem = await (take_raw if raw else take)(client, held)
+        return held, problem
 
-    held = run(config, visit)
+    held, problem = run(config, visit)
     if held and not as_json:
         say(f"{held} more are held; fetch again")
+    if problem is not None:
+        raise problem
 
 
 def _write(

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import click
 
-from mixminion.cli.lazy import LazyGroup
+from mixminion.cli.lazy import LazyGroup, postpone
+from mixminion.cli.telling import Telling
 from mixminion.errors import (
     EX_CANTCREAT,
     EX_NOPERM,
@@ -19,6 +20,8 @@ from mixminion.errors import (
     render,
 )
 
+postpone("mixminion.api", "mixminion.client", "mixminion.app", "mixminion.authority")
+
 DEBUG = "MIXMINION_DEBUG"
 CONFIG = "MIXMINION_CONFIG"
 INTERRUPTED = 130
@@ -27,13 +30,24 @@ BROKEN_PIPE = 1  # as click has it
 COMMANDS = {
     "join": "Join a network: say whom to believe, and fetch the directory.",
     "send": "Send a message anonymously.",
+    "count-packets": "Say how many packets a message takes.",
     "queue": "Show, send or delete messages that were not sent yet.",
+    "receipts": "Ask what became of messages that were sent with a receipt.",
+    "identity": "Names of your own, each with a key pair.",
+    "reply-block": "Let people answer you: make, show and delete reply blocks.",
+    "decode": "Read what came back: answers to your reply blocks, and messages.",
+    "fragments": "Answers in several parts, of which not all are here.",
     "mailbox": "Get messages without an address: make a mailbox, and fetch from it.",
+    "key": "Encrypt: keys of others, and your own.",
+    "entries": "Show or replace the servers that your packets go to first.",
     "list-servers": "List the servers of the network.",
+    "import-server": "Use a server that no directory lists, where a path names it.",
+    "ping": "Ask whether a server answers.",
     "update": "Fetch the newest directory.",
     "directory": "Look at the directory: who signed it, and what changed.",
     "server": "Set up and run a server.",
     "authority": "Set up and run a directory authority.",
+    "completion": "Print what makes a shell complete these words.",
     "version": "Show versions.",
 }
 
@@ -57,26 +71,41 @@ def mixminion(config: str | None, debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code.  No error leaves a traceback, unless it was asked for."""
+    return run(mixminion, arguments)
+
+
+def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:
+    """The same for one *command* that is a program of its own."""
+    telling = Telling()
+    code, error = _run(command, arguments, telling)
+    telling.end(code, error)
+    return code
+
+
+def _run(
+    command: click.Command, arguments: Sequence[str] | None, telling: Telling
+) -> tuple[int, BaseException | None]:
     try:
-        result = mixminion.main(arguments, prog_name="mixminion", standalone_mode=False)
+        result = command.main(arguments, prog_name=command.name, standalone_mode=False, obj=telling)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
-        return EX_USAGE
+        return EX_USAGE, error
     except click.ClickException as error:
-        return _wrong_usage(error)
-    except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
-    except BrokenPipeError:
+        telling.look_for(sys.argv[1:] if arguments is None else arguments)
+        return _wrong_usage(error), error
+    except (click.Abort, KeyboardInterrupt) as error:
+        return INTERRUPTED, error
+    except BrokenPipeError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
+        return BROKEN_PIPE, error
     except MixminionError as error:
-        return _told(error)
+        return _told(error), error
     except OSError as error:
-        return _system(error)
+        return _system(error), error
     except Exception as error:
-        return _unexpected(error)
-    return result if isinstance(result, int) else 0
+        return _unexpected(error), error
+    return (result if isinstance(result, int) else 0), None
 
 
 def exit_code(error: MixminionError) -> int:

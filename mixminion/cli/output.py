@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from mixminion.cli import telling
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -27,11 +29,18 @@ def table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 
 def print_result(
-    data: Mapping[str, Any] | list[Any], lines: Iterable[str], *, as_json: bool
+    data: Mapping[str, Any] | list[Any],
+    lines: Iterable[str],
+    *,
+    as_json: bool,
+    confirms: bool = False,
 ) -> None:
-    """Print *data* as JSON, or *lines* for people."""
+    """Print *data* as JSON, or *lines* for people, who may not want to hear what only *confirms*
+    that all went well; ``--status-fd`` gets *data*."""
+    told = telling.current()
+    told.keep(data)
     if as_json:
         click.echo(json.dumps(data, indent=2, ensure_ascii=False))
-    else:
+    elif not (confirms and told.quiet):
         for line in lines:
             click.echo(line)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 
 from mixminion import api
-from mixminion.cli.client import config_option, run, say
+from mixminion.cli.client import config_option, run, say, tell
 from mixminion.cli.output import json_option, print_result
+from mixminion.client.errors import BadInput
 from mixminion.errors import EX_TEMPFAIL
 from mixminion.util import times
 
@@ -70,18 +73,25 @@ def list_kept(config: api.Config, as_json: bool) -> None:
     kept, unbuilt = run(config, waiting)
     single = [each for each in kept if each.part_of is None]
     large = _Large.of(kept, unbuilt)
-    lines = [
-        f"{each.id}: since {times.to_text(each.hour)}, "
-        + ("handed over once, without an answer" if each.handed else "never handed over")
-        for each in single
-    ]
+    lines = [f"{each.id}: since {times.to_text(each.hour)}, {_state(each)}" for each in single]
     lines += [each.line() for each in large]
     data: list[Mapping[str, Any]] = [
-        {"number": each.id, "since": times.to_text(each.hour), "handed": each.handed}
+        {
+            "number": each.id,
+            "since": times.to_text(each.hour),
+            "handed": each.handed,
+            **({"carried": True} if each.carried else {}),
+        }
         for each in single
     ]
     data += [each.data() for each in large]
     print_result(data, lines or ["Nothing is kept."], as_json=as_json)
+
+
+def _state(kept: api.Waiting) -> str:
+    if kept.carried:
+        return "given to a file that was perhaps not written; `mixminion queue export` writes one"
+    return "handed over once, without an answer" if kept.handed else "never handed over"
 
 
 @command.command()
@@ -92,17 +102,17 @@ def flush(config: api.Config, numbers: tuple[int, ...], as_json: bool) -> int:
     """Try again to hand over what is kept, or of that only these NUMBERS."""
 
     async def flush_all(client: api.Client) -> api.Flushed:
-        return await client.flush(numbers)
+        return await client.flush(numbers, progress=tell)
 
     flushed = run(config, flush_all)
     for sentence, n in Counter(map(api.render, flushed.kept.values())).items():
-        say(f"{n} x {sentence}" if n > 1 else sentence)
+        say(f"{n} x {sentence}" if n > 1 else sentence, always=True)
     data: Mapping[str, Any] = {
         "handed": list(flushed.handed),
         "kept": {str(id): error.code for id, error in flushed.kept.items()},
     }
     summary = f"{len(flushed.handed)} handed over, {len(flushed.kept)} still kept"
-    print_result(data, [summary], as_json=as_json)
+    print_result(data, [summary], as_json=as_json, confirms=True)
     return EX_TEMPFAIL if flushed.kept else 0
 
 
@@ -126,4 +136,53 @@ def clean(config: api.Config, numbers: tuple[int, ...], everything: bool, as_jso
         return await client.discard(each.id for each in await client.expired())
 
     deleted = run(config, delete)
-    print_result({"deleted": deleted}, [f"{deleted} deleted"], as_json=as_json)
+    print_result({"deleted": deleted}, [f"{deleted} deleted"], as_json=as_json, confirms=True)
+
+
+@command.command()
+@numbers
+@click.option(
+    "-o",
+    "--output",
+    "path",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The file, which must not be there yet.",
+)
+@json_option
+@config_option
+def export(config: api.Config, numbers: tuple[int, ...], path: Path, as_json: bool) -> None:
+    """Write what is kept, or of that only these NUMBERS, to a file, for another machine to send.
+
+    It is not kept here any more then.  `mixminion queue import` reads the file.
+    """
+
+    async def write(client: api.Client) -> int:
+        return await client.export(path.absolute(), numbers)
+
+    written = run(config, write)
+    line = f"{written} packet{'' if written == 1 else 's'} written to {path}"
+    print_result({"packets": written, "file": str(path)}, [line], as_json=as_json, confirms=True)
+
+
+@command.command("import")
+@click.option("-i", "--input", "source", metavar="FILE", required=True, help="The file.")
+@json_option
+@config_option
+def bring(config: api.Config, source: str, as_json: bool) -> None:
+    """Keep the packets of a file that another machine wrote, to be sent by `mixminion queue flush`.
+
+    What came before is not kept again.
+    """
+    try:
+        octets = Path(source).read_bytes()
+    except OSError as error:
+        raise BadInput(name=source, why=os.strerror(error.errno or 0)) from None
+
+    async def keep(client: api.Client) -> list[int]:
+        return await client.bring(octets, progress=tell)
+
+    kept = run(config, keep)
+    line = f"{len(kept)} kept: `mixminion queue flush` sends them" if kept else "nothing new in it"
+    print_result({"numbers": kept}, [line], as_json=as_json, confirms=True)

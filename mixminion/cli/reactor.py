@@ -6,12 +6,13 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ReactorNotRunning
-from twisted.python.failure import Failure
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+    from twisted.python.failure import Failure
 
 T = TypeVar("T")
 
@@ -27,6 +28,8 @@ def run(work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
         cancelled.
     """
     from twisted.internet import reactor as installed
+    from twisted.internet.defer import CancelledError, Deferred
+    from twisted.internet.error import ReactorNotRunning
 
     reactor: Any = installed
     results: list[T] = []
@@ -82,3 +85,12 @@ def now() -> float:
 
     reactor: Any = installed
     return float(reactor.seconds())
+
+
+async def sleep(seconds: float) -> None:
+    """Let the reactor run for so long."""
+    from twisted.internet import reactor as installed
+    from twisted.internet.task import deferLater
+
+    reactor: Any = installed
+    await deferLater(reactor, seconds)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
 from mixminion import api
-from mixminion.cli.client import config_option, run, say
+from mixminion.cli import answering, completing, given, previewing
+from mixminion.cli.client import config_option, run, say, tell
+from mixminion.cli.insisting import insist
+from mixminion.cli.keys import read_key_file
 from mixminion.cli.output import json_option, print_result
-from mixminion.client.configuration import ClientSection
-from mixminion.client.errors import BadInput
+from mixminion.cli.telling import current
+from mixminion.client import configuration, key_sources
 from mixminion.util import times
 
 NOTICE = (
     "note: a message sent by itself is not unobservable: your network sees when you send."
     " (Silence this with one-shot-notice = no.)"
 )
+KEPT = "the message is kept: `mixminion queue flush` sends it."
 
 
 @click.command()
@@ -28,9 +31,22 @@ NOTICE = (
     "--to",
     metavar="ADDRESS",
     multiple=True,
-    required=True,
     help="user@example.org, mbox:user@server, news:group, drop, or exit:text.  May be given several"
     " times, as the next two.",
+)
+@click.option(
+    "-R",
+    "--answer",
+    "answered",
+    metavar="FILE",
+    help="Answer whoever sent the message in FILE, by a reply block in it, instead of -t; - is"
+    " standard input, and -i is needed then.",
+)
+@click.option(
+    "--again",
+    is_flag=True,
+    help="With -R: take reply blocks that were used already, too.  Whoever watches their servers"
+    " may see that two answers belong together, and mostly only the first one arrives.",
 )
 @click.option("--cc", metavar="ADDRESS", multiple=True, help="Another recipient, shown as Cc.")
 @click.option("--bcc", metavar="ADDRESS", multiple=True, help="One whom the mail does not show.")
@@ -65,6 +81,7 @@ NOTICE = (
     "-P",
     "--path",
     metavar="PATH",
+    shell_complete=completing.servers,
     help="Servers, entry first and exit last: names, ? for a random one, *N for N of them, ~N"
     " for about N.",
 )
@@ -82,13 +99,67 @@ NOTICE = (
     " a rule, some 750 kB). Each packet is 32 KiB, or a quarter of a second at 1 Mbit/s, on your"
     " line and at every server of its path; many at once are easier to notice.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Show the servers of the path.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something goes wrong.")
+@click.option(
+    "--encrypt",
+    is_flag=True,
+    help="Encrypt it to the recipient's key, of those in `mixminion key list`.  Its subject is"
+    " inside, and its length shows only how many packets it takes.",
+)
+@click.option(
+    "--encrypt-to", metavar="FILE", help="The same, to the key in this file, whosever it is."
+)
+@click.option(
+    "--reply-blocks",
+    metavar="N",
+    type=click.IntRange(0, 20),
+    default=0,
+    help="Put N pairs of reply blocks below the text, so that it can be answered N times in this"
+    " key period and N times in the next.  One pair takes half a packet.",
+)
+@click.option(
+    "--receipt",
+    is_flag=True,
+    help="Have the exit say what became of it, and send it again when no receipt comes: see"
+    " `mixminion receipts`.  The text is kept until then.",
+)
+@click.option(
+    "--identity",
+    metavar="NAME",
+    shell_complete=completing.identities,
+    help="Who reads the answers.  [default: default]",
+)
+@click.option(
+    "--queue",
+    "only_keep",
+    is_flag=True,
+    help="Only keep it: `mixminion queue flush` sends it, or the agent that runs.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write its packets to a new FILE, for another machine to send (`mixminion queue import`).",
+)
+@click.option(
+    "--preview",
+    is_flag=True,
+    help="Send nothing: show what would arrive, what in it may tell of you, and what it takes.",
+)
+@click.option(
+    "--wait",
+    is_flag=True,
+    help="Until the first server has it, however long that takes; without it one attempt is made,"
+    " and the message is kept.",
+)
 @json_option
 @config_option
 def command(
     config: api.Config,
     to: tuple[str, ...],
+    answered: str | None,
+    again: bool,
     cc: tuple[str, ...],
     bcc: tuple[str, ...],
     name: str | None,
@@ -99,8 +170,15 @@ def command(
     path: str | None,
     copies: int,
     large: bool,
-    verbose: bool,
-    quiet: bool,
+    encrypt: bool,
+    encrypt_to: str | None,
+    reply_blocks: int,
+    receipt: bool,
+    identity: str | None,
+    only_keep: bool,
+    output: Path | None,
+    preview: bool,
+    wait: bool,
     as_json: bool,
 ) -> None:
     """Send a message anonymously.
@@ -111,101 +189,156 @@ def command(
     A message that is too large for one packet goes in several, each by a path of its own;
     some of them may be lost.
     """
+    if wait and (only_keep or output is not None or preview):
+        raise click.UsageError("With --wait it is sent, and not with --queue, -o or --preview.")
+    if preview and (only_keep or output is not None or answered is not None):
+        raise click.UsageError("--preview is for -t, and sends nothing: without --queue, -o, -R.")
     if whole and subject is not None:
         raise click.UsageError("With --message the subject stands in the message itself.")
-    content = [_read(source)]  # taken out below: nothing holds what may be large
-    telling = _Telling(say if not quiet else lambda line: None, verbose)
-    if config[ClientSection].one_shot_notice:
-        telling.say(NOTICE)
+    answering.check(
+        answered,
+        source,
+        {
+            "-t": to,
+            "--cc": cc,
+            "--bcc": bcc,
+            "--from-name": name,
+            "--reply-to": reply_to,
+            "--copies": copies > 1,
+            "--encrypt": encrypt,
+            "--encrypt-to": encrypt_to,
+            "--receipt": receipt,
+        },
+        again=again,
+    )
+    public = (
+        None if encrypt_to is None else key_sources.read(read_key_file(encrypt_to), encrypt_to)[0]
+    )
+    blocks = None if answered is None else answering.blocks(answered)
+    content = [given.read(source)]  # taken out below: nothing holds what may be large
+    if preview:
+        _preview(
+            config,
+            lambda client: client.preview(
+                to,
+                content.pop(),
+                cc=cc,
+                bcc=bcc,
+                subject=subject,
+                name=name,
+                reply_to=reply_to,
+                whole=whole,
+                path=path,
+                copies=copies,
+                encrypt=encrypt,
+                encrypt_to=public,
+                progress=tell,
+            ),
+            as_json=as_json,
+        )
+        return
+    hand_over = not only_keep and output is None
+    if config[configuration.ClientSection].one_shot_notice and hand_over:
+        say(NOTICE)
+    kept: int | None = None
+
+    def progress(event: api.Event) -> None:
+        nonlocal kept
+        kept = event.id if isinstance(event, api.Kept) else kept
+        tell(event)
 
     async def send(client: api.Client) -> api.Sent:
-        return await client.send(
-            to,
-            content.pop(),
-            cc=cc,
-            bcc=bcc,
-            subject=subject,
-            name=name,
-            reply_to=reply_to,
-            whole=whole,
-            path=path,
-            copies=copies,
-            large=large,
-            progress=telling.tell,
-        )
+        if blocks is not None:
+            sent = await client.reply(
+                blocks,
+                content.pop(),
+                subject=subject,
+                whole=whole,
+                path=path,
+                again=again,
+                large=large,
+                reply_blocks=reply_blocks,
+                identity=identity,
+                hand_over=hand_over,
+                progress=progress,
+            )
+        else:
+            sent = await client.send(
+                to,
+                content.pop(),
+                cc=cc,
+                bcc=bcc,
+                subject=subject,
+                name=name,
+                reply_to=reply_to,
+                whole=whole,
+                path=path,
+                copies=copies,
+                large=large,
+                encrypt=encrypt,
+                encrypt_to=public,
+                reply_blocks=reply_blocks,
+                identity=identity,
+                receipt=receipt,
+                hand_over=hand_over,
+                progress=progress,
+            )
+        if output is not None:
+            # an answer's packets have numbers of their own, one after the other
+            numbers = [sent.id] if blocks is None else range(sent.id, sent.id + sent.packets)
+            await client.export(output.absolute(), numbers)
+        return sent
+
+    async def insisting(client: api.Client) -> api.Sent | None:
+        try:
+            return await send(client)
+        except api.NotHandedOver as error:
+            if not wait or kept is None:
+                raise
+            await insist(client, kept, error)
+            return None
 
     try:
-        sent = run(config, send)
+        sent = run(config, insisting)
     except KeyboardInterrupt:
-        say(telling.interrupted())
+        say(
+            f"Interrupted; {KEPT if kept is not None else 'nothing was sent or kept.'}", always=True
+        )
         raise
     except api.MixminionError as error:
-        if not telling.kept:
-            telling.say("nothing was sent or kept")
-        data = {"sent": False, "kept": telling.kept, "error": error.code}
+        if kept is None:
+            say("nothing was sent or kept")
+        data = {"sent": False, "kept": kept is not None, "error": error.code}
         print_result(data, (), as_json=as_json)
         raise
-    print_result(_result(sent, verbose), (), as_json=as_json)
+    if sent is None:
+        print_result({"sent": True, "number": kept}, (), as_json=as_json)
+        return
+    if output is not None:
+        say(f"not sent: {_packets(sent.packets)} written to {output}")
+    elif only_keep:
+        say(f"not sent, but kept as number {sent.id}: `mixminion queue flush` sends it")
+    if receipt:
+        say("a receipt is waited for: `mixminion receipts check` fetches it")
+    where = {} if output is None else {"file": str(output)}
+    print_result({**_result(sent), **where}, (), as_json=as_json)
 
 
-class _Telling:
-    """What happens, in sentences."""
-
-    def __init__(self, say: Callable[[str], None], verbose: bool) -> None:
-        self.say = say
-        self._verbose = verbose
-        self.kept = False
-
-    def tell(self, event: api.Event) -> None:
-        match event:
-            case api.LeftOut(names):
-                self.say(f"left out of the header: {', '.join(names)}")
-            case api.Fetching():
-                self.say("fetching the directory")
-            case api.Warned(warning):
-                self.say(f"warning: {warning}")
-            case api.PathChosen(path, warnings):
-                through = ", ".join(server.nickname for server in path)
-                shown = f": {through}" if self._verbose else ""
-                self.say(f"chose a path of {len(path)}{shown}")
-                for warning in warnings:
-                    self.say(f"warning: {warning}")
-            case api.Kept():
-                self.kept = True
-            case api.InFragments(packets, needed):
-                self.say(f"sent in {packets:,} packets, of which {needed:,} are enough")
-            case api.HandedOver(packets, of):
-                self.say(f"{packets:,} of {of:,} packets handed over")
-            case api.Sent():
-                when = _span(event.delay)
-                to = event.entry if event.packets == 1 else f"{event.entry} and others"
-                self.say(
-                    f"handed to {to}: this computer may be switched off;"
-                    f" the message arrives in about {when}"
-                )
-
-    def interrupted(self) -> str:
-        if self.kept:
-            return "Interrupted; the message is kept: `mixminion queue flush` sends it."
-        return "Interrupted; nothing was sent or kept."
+def _preview(
+    config: api.Config,
+    look: Callable[[api.Client], Coroutine[Any, Any, api.Preview]],
+    *,
+    as_json: bool,
+) -> None:
+    found = run(config, look)
+    print_result(previewing.data(found), previewing.lines(found), as_json=as_json)
 
 
-def _read(source: str) -> bytes:
-    if source != "-":
-        try:
-            with open(source, "rb") as file:
-                return file.read()
-        except OSError as error:
-            raise BadInput(name=source, why=os.strerror(error.errno or 0)) from None
-    if sys.stdin.isatty():
-        say("Type the message; end it with Control-D on a line by itself.")
-    return sys.stdin.buffer.read()
-
-
-def _result(sent: api.Sent, verbose: bool) -> Mapping[str, Any]:
-    path = {"path": list(sent.path)} if verbose else {}
+def _result(sent: api.Sent) -> Mapping[str, Any]:
+    path = {"path": list(sent.path)} if current().verbose else {}
     return {
-        "sent": True,
+        "sent": sent.handed,
+        **({} if sent.handed else {"kept": True, "number": sent.id}),
         "entry": sent.entry,
         "hops": len(sent.path),
         "expected": times.to_text(sent.expected),
@@ -214,10 +347,5 @@ def _result(sent: api.Sent, verbose: bool) -> Mapping[str, Any]:
     }
 
 
-def _span(seconds: float) -> str:
-    """For people: ``16 minutes``."""
-    for unit, length in (("hour", 3600), ("minute", 60)):
-        if seconds >= 2 * length:
-            return f"{round(seconds / length)} {unit}s"
-    n = max(1, round(seconds))
-    return "1 second" if n == 1 else f"{n} seconds"
+def _packets(n: int) -> str:
+    return "1 packet is" if n == 1 else f"{n:,} packets are"

@@ -7,10 +7,7 @@ from pathlib import Path
 
 import click
 
-from mixminion.app import configuration
-from mixminion.app.certify import certify
-from mixminion.app.init import ServerKeys
-from mixminion.app.process import harden
+from mixminion.app import certify, configuration, init, process
 from mixminion.cli.home import server_option
 from mixminion.cli.output import json_option, print_result
 from mixminion.cli.passphrase import passphrase_options
@@ -35,10 +32,10 @@ def command(
 
     The server uses them when it is started again.
     """
-    harden()
+    process.harden()
     config = configuration.load(path)
-    ends = to_text(certify(config, identity, passphrase, now=time.time()))
-    descriptor = ServerKeys(config.home).descriptor
+    ends = to_text(certify.certify(config, identity, passphrase, now=time.time()))
+    descriptor = init.ServerKeys(config.home).descriptor
     lines = [
         f"Made a signing key that is valid until {ends}.",
         "A server that runs uses it when it is started again.",

@@ -7,10 +7,8 @@ from typing import Any
 
 import click
 
-from mixminion.app import configuration
-from mixminion.app.certify import Which, change_passphrase
-from mixminion.app.configuration import passphrase_source
-from mixminion.app.process import harden
+from mixminion.app import certify, configuration, process
+from mixminion.app.usual import Which
 from mixminion.cli.home import server_option
 from mixminion.cli.output import json_option, print_result
 from mixminion.cli.passphrase import passphrase_options
@@ -51,11 +49,11 @@ def command(
     new_source = sources["new_passphrase"]
     if no_passphrase == (new_source is not None):
         raise click.UsageError("say one of --new-passphrase-... and --no-passphrase")
-    harden()
+    process.harden()
     config = configuration.load(path)
-    change_passphrase(config, Which(which), identity, sources["passphrase"], new_source)
+    certify.change_passphrase(config, Which(which), identity, sources["passphrase"], new_source)
     lines = ["Done: the keys have no passphrase." if no_passphrase else "Done."]
-    if which != Which.IDENTITY and str(new_source) != str(passphrase_source(config)):
+    if which != Which.IDENTITY and str(new_source) != str(configuration.passphrase_source(config)):
         value = f"passphrase = {new_source}" if new_source else "no passphrase"
         lines.append(f"Now have {value} in [Server] of {path}.")
     print_result({"keys": which, "protected": not no_passphrase}, lines, as_json=as_json)

@@ -9,9 +9,7 @@ from typing import Any
 
 import click
 
-from mixminion.app import configuration
-from mixminion.app.inspection import Report, check_store
-from mixminion.app.process import harden
+from mixminion.app import configuration, inspection, process
 from mixminion.cli.home import server_option
 from mixminion.cli.output import json_option, print_result
 from mixminion.errors import EX_DATAERR
@@ -29,10 +27,10 @@ def command(path: Path, as_json: bool) -> int:
     from twisted.internet import reactor
 
     clock: Any = reactor
-    harden()
+    process.harden()
     progress = Progress()
     try:
-        report = check_store(configuration.load(path), clock, progress.show)
+        report = inspection.check_store(configuration.load(path), clock, progress.show)
     finally:
         progress.end()
     data = {
@@ -44,7 +42,7 @@ def command(path: Path, as_json: bool) -> int:
     return EX_DATAERR if report.wrong else 0
 
 
-def _lines(report: Report) -> Iterator[str]:
+def _lines(report: inspection.Report) -> Iterator[str]:
     first, *further = report.wrong or ["OK"]
     yield first
     yield from (f"Also: {sentence}" for sentence in further)

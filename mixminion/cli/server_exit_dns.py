@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from mixminion.app import configuration
-from mixminion.app.exit_records import Exit, described, wanted
+from mixminion.app import configuration, exit_records
 from mixminion.cli.home import server_option
 from mixminion.cli.output import json_option, print_result
 
@@ -37,14 +36,14 @@ def command(path: Path, names: Sequence[str], addresses: Sequence[str], as_json:
 
     They are lines of a zone file; a line above each says what it is for.
     """
-    found = described(configuration.load(path), names, addresses)
+    found = exit_records.described(configuration.load(path), names, addresses)
     result = [
         {
             "exit": exit.name,
             "domain": exit.domain,
             "records": [
                 {"name": each.name, "type": each.type, "text": each.text, "why": each.why}
-                for each in wanted(exit)
+                for each in exit_records.wanted(exit)
             ],
         }
         for exit in found
@@ -52,12 +51,12 @@ def command(path: Path, names: Sequence[str], addresses: Sequence[str], as_json:
     print_result(result, _lines(found), as_json=as_json)
 
 
-def _lines(found: Sequence[Exit]) -> Iterator[str]:
+def _lines(found: Sequence[exit_records.Exit]) -> Iterator[str]:
     if not found:
         yield "; This server has no exit to mail."
     for exit in found:
         yield f"; The exit {exit.name}, mail from {exit.domain}"
-        for each in wanted(exit):
+        for each in exit_records.wanted(exit):
             yield f"; {each.why}"
             yield each.zone_line
         if not exit.keys:

@@ -8,10 +8,8 @@ from typing import Any
 
 import click
 
-from mixminion.app import configuration, passphrase
-from mixminion.app.configuration import FILE, Part
-from mixminion.app.init import initialise
-from mixminion.app.process import harden
+from mixminion.app import configuration, init, passphrase, process
+from mixminion.app.usual import FILE
 from mixminion.cli.errors import HasServer
 from mixminion.cli.home import home_option
 from mixminion.cli.output import json_option, print_result
@@ -100,12 +98,12 @@ def command(home: Path, as_json: bool, **chosen: Any) -> None:
             *chosen["authorities"],
         )
         chosen["sources"] = (*network.others, *chosen["sources"])
-    harden()
+    process.harden()
     text = configuration.compose(_parts(chosen), path)
     secret = passphrase.given(chosen["passphrase"], "A new passphrase: ", again=True)
     private.make_folder(home)
     config = configuration.read(text, path)
-    made = initialise(config, secret, now=time.time())
+    made = init.initialise(config, secret, now=time.time())
     private.write(path, text.encode())
 
     result = {
@@ -150,7 +148,7 @@ def _network(path: Path) -> Bootstrap:
     return Bootstrap.read(octets, str(path))
 
 
-def _parts(chosen: dict[str, Any]) -> list[Part]:
+def _parts(chosen: dict[str, Any]) -> list[configuration.Part]:
     """The new configuration: what was chosen, and what the operator should think of."""
     server = {
         "nickname": chosen["nickname"],
@@ -167,13 +165,13 @@ def _parts(chosen: dict[str, Any]) -> list[Part]:
         server["test-network"] = "yes"
     incoming = {"listen": chosen["listen"]} if chosen["listen"] else {}
     parts = [
-        Part("Server", "Who this server is.", server),
-        Part(
+        configuration.Part("Server", "Who this server is.", server),
+        configuration.Part(
             "Incoming",
             "What the server listens on, and where others reach it.",
             {**incoming, "addresses": chosen["addresses"]},
         ),
-        Part(
+        configuration.Part(
             "Directory",
             "The network's directory authorities, each as NAME KEY ADDRESS, and other places\n"
             "that have the directory.  Whoever runs the network publishes both.",
@@ -186,11 +184,15 @@ def _parts(chosen: dict[str, Any]) -> list[Part]:
             "relay": chosen["exit_smtp_relay"],
             "domain": chosen["exit_smtp_domain"],
         }
-        parts.append(Part("Exit smtp", "Mail leaves the network here.", smtp))
+        parts.append(configuration.Part("Exit smtp", "Mail leaves the network here.", smtp))
     if chosen["exit_mailbox"]:
         parts.append(
-            Part("Exit mailbox", "What comes here waits for its owner.", {"module": "mailbox"})
+            configuration.Part(
+                "Exit mailbox", "What comes here waits for its owner.", {"module": "mailbox"}
+            )
         )
     if chosen["exit_drop"]:
-        parts.append(Part("Exit drop", "What comes here is thrown away.", {"module": "drop"}))
+        parts.append(
+            configuration.Part("Exit drop", "What comes here is thrown away.", {"module": "drop"})
+        )
     return parts

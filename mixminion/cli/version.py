@@ -10,17 +10,17 @@ from pathlib import Path
 import click
 
 from mixminion import __version__, api
-from mixminion.cli.client import run, say
+from mixminion.cli.client import config_file_option, run, say
 from mixminion.cli.output import json_option, print_result
-from mixminion.client import configuration
-from mixminion.client.notices import RELEASE
+from mixminion.client import configuration, notices
 
 PACKAGES = ("twisted", "pyopenssl", "cryptography", "lmdb", "msgspec", "click")
 
 
 @click.command()
 @json_option
-def command(as_json: bool) -> None:
+@config_file_option
+def command(filename: str | None, as_json: bool) -> None:
     """Show the versions of Mixminion and of what it runs on.
 
     A warning says when the network recommends others, as far as the directory is here.
@@ -34,13 +34,13 @@ def command(as_json: bool) -> None:
     versions["openssl"] = _openssl()
     lines = [f"{name} {number}" for name, number in versions.items()]
     print_result(versions, lines, as_json=as_json)
-    for warning in _warnings():
-        say(f"warning: {warning}")
+    for warning in _warnings(filename):
+        say(f"warning: {warning}", always=True)
 
 
-def _warnings() -> list[str]:
+def _warnings(filename: str | None) -> list[str]:
     """What the directory that is held, if there is one, says of this release."""
-    path = configuration.place(None, os.environ, Path.home())
+    path = configuration.place(filename, os.environ, Path.home())
     if not path.exists():
         return []
 
@@ -51,7 +51,7 @@ def _warnings() -> list[str]:
         report = run(api.load_config(str(path)), look)
     except api.MixminionError:  # other commands tell what is wrong there
         return []
-    return [str(each) for each in report.warnings if each.code == RELEASE]
+    return [str(each) for each in report.warnings if each.code == notices.RELEASE]
 
 
 def _openssl() -> str:

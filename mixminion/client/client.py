@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -13,23 +14,53 @@ from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 from typing_extensions import override
 
-from mixminion.client import comparison, compose, configuration, recipients, report
+from mixminion.client import (
+    blocks_text,
+    comparison,
+    compose,
+    configuration,
+    pinging,
+    recipients,
+    report,
+    routes,
+    sealing,
+)
+from mixminion.client.aging import Aging
+from mixminion.client.carrying import Carrying
 from mixminion.client.comparison import Comparison
-from mixminion.client.configuration import ClientSection, DirectorySection, PathsSection
+from mixminion.client.configuration import ClientSection, DirectorySection
+from mixminion.client.counting import Counted, count
 from mixminion.client.database import Database, Executor, ThreadExecutor
 from mixminion.client.directory import Directory
+from mixminion.client.identities import Identities
+from mixminion.client.imported import ImportedServers
+from mixminion.client.inbox import Inbox
 from mixminion.client.keeping import Keeping
+from mixminion.client.kept_entries import KeptEntries
+from mixminion.client.key_sources import Asking, KeysSection
+from mixminion.client.keys import Keys
+from mixminion.client.loads import Loads
 from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Mailboxes, Visit
 from mixminion.client.outbox import Outbox, Unbuilt, Waiting
 from mixminion.client.outgoing import Outgoing
 from mixminion.client.packets import Letter
+from mixminion.client.path_section import PathsSection
+from mixminion.client.pinging import Ping
+from mixminion.client.preview import Preview, look
 from mixminion.client.progress import Event, LeftOut, Progress, Sent, silent
+from mixminion.client.receipts import Receipts
+from mixminion.client.remembering import ReplyBlocksSection
+from mixminion.client.reply_blocks import ReplyBlocks
+from mixminion.client.replying import Answer, Replying
 from mixminion.client.report import DirectoryReport
+from mixminion.client.running import Pace, Running
 from mixminion.client.schedule import Schedule
+from mixminion.client.sections import OutboxSection, ScheduleSection
 from mixminion.client.sender import Flushed, Sender
+from mixminion.client.visiting import Observer, Visiting
 from mixminion.client.withdrawing import Cancelled
 from mixminion.config import Config
-from mixminion.crypto.rng import SystemRandom
+from mixminion.crypto.rng import SeededRandom, SystemRandom
 from mixminion.directory.consensus import Consensus, Server
 from mixminion.directory.view import View
 from mixminion.dirhttp.cache import DocumentCache
@@ -37,7 +68,7 @@ from mixminion.dirhttp.errors import NoDirectory
 from mixminion.dirhttp.fetch import Fetcher
 from mixminion.dirhttp.sources import Source, over_tls, through
 from mixminion.interfaces import Random
-from mixminion.paths import language
+from mixminion.paths import select
 from mixminion.util.hostport import HostPort
 
 __all__ = ["Client", "Config", "Consensus", "Server", "View", "load_config"]
@@ -80,11 +111,19 @@ class Client(Service):
         self._authorities = section.authorities
         self._folder = home / "directory"
         self._clock = reactor
+        self._executor = executor
+        self._random = random
+        self._connect = connect
         self._default_path = config[PathsSection].default_path or ""
         self._database = Database(home / "client.sqlite", executor)
         self._outbox = Outbox(self._database)
         self._cache = DocumentCache(section.identities, self._folder, executor.run)
         self._schedule = Schedule(self._database, reactor, random)
+        self.imported = ImportedServers(self._database, executor, reactor)
+        """Servers that are known from files."""
+        lists = config[PathsSection].lists
+        self.entries = KeptEntries(self._database, reactor, random, lists)
+        """The servers that packets go to first."""
 
         proxies = section.proxies(os.environ)
 
@@ -102,14 +141,80 @@ class Client(Service):
             ),
             schedule=self._schedule,
             configured=section.places,
+            beside=self.imported.beside,
             executor=executor,
             clock=reactor,
             random=random,
         )
+        self._executor = executor
+        asking = Asking(reactor, connect, proxies, executor)
+        self.keys = Keys(self._database, reactor, config[KeysSection].sources, asking)
         self._keeping = Keeping(self._directory, self._schedule, reactor, random)
         self._mailboxes = Mailboxes(self._database, reactor, random, connect)
+        self.identities = Identities(self._database, executor, random)
+        self.reply_blocks = ReplyBlocks(
+            self._database,
+            self.identities,
+            self._mailboxes,
+            self._directory.view,
+            reactor,
+            random,
+            config[ReplyBlocksSection],
+            executor,
+            lists,
+        )
         self._sender = Sender(
-            self._directory, self._outbox, reactor, random, connect, executor, self._default_path
+            self._directory,
+            self._outbox,
+            reactor,
+            random,
+            connect,
+            executor,
+            self._default_path,
+            self.entries,
+        )
+        self.receipts = Receipts(
+            self._database,
+            self._outbox,
+            self._sender,
+            self._mailboxes,
+            self._directory.view,
+            reactor,
+            random,
+            executor,
+            self.entries,
+        )
+        """What became of messages that were sent with a receipt."""
+        self.inbox = Inbox(
+            self._database, self.identities, self.reply_blocks, self._mailboxes, reactor
+        )
+        self._carrying = Carrying(self._database, self._outbox, self._sender, reactor, executor)
+        self._aging = Aging(self._database, config[OutboxSection], reactor)
+        self._running = Running(
+            section=config[ScheduleSection],
+            directory=self._directory,
+            sender=self._sender,
+            loads=Loads(
+                self._directory,
+                self._outbox,
+                self._sender,
+                self.entries,
+                reactor,
+                SeededRandom(random.octets(32)),
+            ),
+            visiting=Visiting(
+                self._mailboxes,
+                self._directory,
+                config[ScheduleSection],
+                reactor,
+                SeededRandom(random.octets(32)),
+            ),
+            aging=self._aging,
+            clock=reactor,
+            random=SeededRandom(random.octets(32)),
+        )
+        self._replying = Replying(
+            self._directory, self._outbox, self._sender, reactor, random, executor, self.entries
         )
 
     async def send(
@@ -126,49 +231,180 @@ class Client(Service):
         path: str | None = None,
         copies: int = 1,
         large: bool = False,
+        encrypt: bool = False,
+        encrypt_to: bytes | None = None,
+        reply_blocks: int = 0,
+        identity: str | None = None,
+        receipt: bool = False,
+        hand_over: bool = True,
         progress: Progress = silent,
     ) -> Sent:
         """Send one message; returns when the first server of its path has it on disk.
 
         What does not fit one packet goes in several, each over a path of its own, of which some
         may be lost; with *large* also in more than the network's messages are meant to take.  With
-        *copies* even a small message goes so many times, and more, and is delivered once.
+        *copies* even a small message goes so many times, and more, and is delivered once.  Without
+        *hand_over* it is only kept, for :meth:`flush` or :meth:`export`.
 
         *address* is ``user@example.org``, ``mbox:user@server``, ``mailbox:CAPABILITY@server``,
         ``news:group``, ``drop`` or ``exit:text``, or several for one exit; *cc* and *bcc* are more
         of them, shown and not shown in a mail's header.  *content* is plain text in UTF-8 or, with
         *whole*, a message of RFC 5322, whose own To and Cc are what is shown.  *name* and
         *reply_to* tell the recipients of the sender, by an exit whose policy allows it.  *path* is
-        in path language.
+        in path language.  So many pairs of *reply_blocks*, whose answers *identity* reads, are put
+        into the message; see :attr:`reply_blocks`.
+
+        With *encrypt* the message is encrypted to the key that :attr:`keys` has for its one
+        recipient, with *encrypt_to* to that public key of 1,216 octets; subject, *name* and
+        *reply_to* of a mail are then inside.
+
+        With *receipt* the exit is asked to say what became of it, and the text is kept until it
+        has; see :attr:`receipts`.
 
         :raises NotHandedOver: it was not sent, but is kept; see :meth:`flush`.
         :raises MixminionError: nothing was sent or kept.
         """
+        everybody, composed, letter = await self._letter(
+            address, content, cc, bcc, compose.Shown(name, reply_to), subject, whole, path,
+            encrypt, encrypt_to, reply_blocks, identity, progress,
+        )  # fmt: skip
+        del content  # it may be large, and the caller may have let go of it
+        left_out = composed.left_out
+        del everybody, composed
+        if left_out:
+            progress(LeftOut(left_out))
+        if receipt:
+            return await self.receipts.send(
+                letter, progress, copies=copies, too_large=large, hand_over=hand_over
+            )
+        return await self._sender.send(
+            letter, progress, copies=copies, large=large, hand_over=hand_over
+        )
+
+    async def preview(
+        self,
+        address: str | Sequence[str],
+        content: bytes,
+        *,
+        cc: Sequence[str] = (),
+        bcc: Sequence[str] = (),
+        subject: str | None = None,
+        name: str | None = None,
+        reply_to: str | None = None,
+        whole: bool = False,
+        path: str | None = None,
+        copies: int = 1,
+        encrypt: bool = False,
+        encrypt_to: bytes | None = None,
+        progress: Progress = silent,
+    ) -> Preview:
+        """What :meth:`send` would make of a message, what the recipient would get of it, and what
+        in it may give the sender away; nothing is sent or kept.
+
+        :raises MixminionError: it could not be sent.
+        """
+        everybody, composed, letter = await self._letter(
+            address, content, cc, bcc, compose.Shown(name, reply_to), subject, whole, path,
+            encrypt, encrypt_to, 0, None, progress,
+        )  # fmt: skip
+        view, now = await self.view(progress=progress), self._clock.seconds()
+        return await self._executor.run(
+            look, view, everybody, composed, letter, copies, now, self._random
+        )
+
+    async def _letter(
+        self,
+        address: str | Sequence[str],
+        content: bytes,
+        cc: Sequence[str],
+        bcc: Sequence[str],
+        shown: compose.Shown,
+        subject: str | None,
+        whole: bool,
+        path: str | None,
+        encrypt: bool,
+        encrypt_to: bytes | None,
+        reply_blocks: int,
+        identity: str | None,
+        progress: Progress,
+    ) -> tuple[recipients.Recipients, compose.Composed, Letter]:
+        """A message as it leaves, with the same before it is encrypted."""
         shown_to = [address] if isinstance(address, str) else list(address)
         everybody = recipients.gather(shown_to, cc, bcc)
         to = everybody.address
-        shown = compose.Shown(name, reply_to)
-        if whole:
-            composed = compose.from_message(to, content, shown=shown)
-        else:
-            composed = compose.from_text(
-                to, content, subject, shown=shown, to=everybody.to, cc=everybody.cc
+        key = None
+        if encrypt or encrypt_to is not None:
+            written = [*shown_to, *cc, *bcc]
+            key = await sealing.key_for(self.keys, to, written[0], encrypt_to, progress)
+        composed = compose.compose_for(everybody, content, subject, shown=shown, whole=whole)
+        if reply_blocks:
+            blocks = await self.reply_blocks.armored(reply_blocks, identity, progress)
+            composed = compose.compose_for(
+                everybody, content, subject, shown=shown, whole=whole, blocks=blocks
             )
         del content  # it may be large, and the caller may have let go of it
-        path = self._default_path if path is None else path
-        if path:
-            language.parse(path)
-        if to.server is not None:
+        path = await self._route(to.server, path, progress)
+        leaving = composed
+        if key is not None:
             view = await self.view(progress=progress)
-            path = language.ending_at(path, to.server, view.parameters.hops)
+            leaving = await self._executor.run(sealing.seal, view, to, composed, key)
+        return everybody, composed, Letter(to.exit, to.recipients, leaving.parts, path)
+
+    async def count_packets(
+        self,
+        address: str | Sequence[str],
+        content: bytes,
+        *,
+        subject: str | None = None,
+        whole: bool = False,
+        copies: int = 1,
+        progress: Progress = silent,
+    ) -> Counted:
+        """How many packets :meth:`send` would make of a message; nothing is sent or kept."""
+        everybody = recipients.gather([address] if isinstance(address, str) else list(address))
+        composed = compose.compose_for(everybody, content, subject, whole=whole)
+        to = everybody.address
+        letter = Letter(to.exit, to.recipients, composed.parts, "")
+        view = await self.view(progress=progress)
+        now = self._clock.seconds()
+        return await self._executor.run(count, view, letter, copies, now, self._random)
+
+    async def reply(
+        self,
+        blocks: bytes | Sequence[bytes],
+        content: bytes,
+        *,
+        subject: str | None = None,
+        whole: bool = False,
+        path: str | None = None,
+        again: bool = False,
+        large: bool = False,
+        reply_blocks: int = 0,
+        identity: str | None = None,
+        hand_over: bool = True,
+        progress: Progress = silent,
+    ) -> Sent:
+        """Answer somebody whose reply *blocks* one has, without knowing whom; as :meth:`send`.
+
+        *blocks* is the message that brought them, or they themselves.  Each is used once, unless
+        *again*; what does not fit one takes several.  *content* is what the other reads: octets of
+        any kind, or a mail when there is a *subject* or it is *whole*; *reply_blocks* and
+        *identity* are as for a message.
+
+        :raises NoUsableBlock: none of the blocks can be used now.
+        :raises TooFewBlocks: it takes more of them.
+        """
+        found = blocks_text.find(blocks) if isinstance(blocks, bytes) else list(blocks)
+        composed = compose.reply(content, subject, whole=whole)
+        if reply_blocks:
+            own = await self.reply_blocks.armored(reply_blocks, identity, progress)
+            composed = compose.reply(content, subject, whole=whole, blocks=own)
+        path = await self._route(None, path, progress)
         if composed.left_out:
             progress(LeftOut(composed.left_out))
-        return await self._sender.send(
-            Letter(to.exit, to.recipients, composed.parts, path),
-            progress,
-            copies=copies,
-            large=large,
-        )
+        usual = bool(path) and path == self._default_path
+        answer = Answer(composed.content, path, usual, again, large, hand_over)
+        return await self._replying.reply(found, answer, progress)
 
     async def flush(self, ids: Iterable[int] = (), *, progress: Progress = silent) -> Flushed:
         """Try again to hand over what is kept, or of that only *ids*."""
@@ -186,6 +422,26 @@ class Client(Service):
         """Delete kept packets and messages in fragments; how many packets there were."""
         numbers = list(ids)
         return await self._outbox.delete(numbers) + await self._outbox.delete_large(numbers)
+
+    async def export(self, path: Path, ids: Iterable[int] = ()) -> int:
+        """Move what is kept, or of that only *ids*, into a new file, for another machine to send;
+        how many packets.
+
+        :raises NothingToCarry: nothing of that is kept.
+        """
+        return await self._carrying.export(path, set(ids))
+
+    async def bring(self, octets: bytes, *, progress: Progress = silent) -> list[int]:
+        """Keep the packets of such a file; the ids of those that are new here.
+
+        :raises NotPackets: it is none, or one for another network.
+        """
+        return await self._carrying.bring(await self.view(progress=progress), octets)
+
+    async def tend_outbox(self, *, progress: Progress = silent) -> None:
+        """Tell of what is kept for long, and delete what the configuration says is too old."""
+        for event in await self._aging.look():
+            progress(event)
 
     async def expired(self) -> list[Waiting]:
         """Those of the kept packets that no server takes any more."""
@@ -206,7 +462,11 @@ class Client(Service):
         self, number: int, frames: int = FRAMES, *, progress: Progress = silent
     ) -> Visit:
         """Fetch what is held for a mailbox, in so many frames; see :meth:`unread`."""
-        return await self._mailboxes.visit(await self.view(progress=progress), number, frames)
+        view = await self.view(progress=progress)
+        try:
+            return await self._mailboxes.visit(view, number, frames)
+        finally:
+            await self.receipts.collect()
 
     async def unread(self, number: int) -> list[Fetched]:
         """What was fetched from a mailbox, until :meth:`mark_read`."""
@@ -265,6 +525,12 @@ class Client(Service):
             raise NoDirectory
         return octets
 
+    async def ping(self, server: str, *, progress: Progress = silent) -> list[Ping]:
+        """Whether each address of the server of that nickname answers.  That is not anonymous."""
+        view = await self.view(progress=progress)
+        found = select.find(view, server)
+        return await pinging.ping(found, view.packet_length, self._clock, self._connect)
+
     async def servers(self) -> tuple[Server, ...]:
         """All listed servers, by nickname."""
         listed = (await self.view()).servers
@@ -297,6 +563,21 @@ class Client(Service):
         """
         return await self._sender.cancel(id)
 
+    def start_schedule(self) -> None:
+        """From now on, until :meth:`close`, have packets leave at random points only, with cover
+        traffic between them, and visit mailboxes at others: see :doc:`/use/agent`.  What is sent
+        waits for its point."""
+        self._running.start()
+
+    @property
+    def pace(self) -> Pace:
+        """How packets leave now."""
+        return self._running.pace
+
+    def on_visit(self, observer: Observer) -> None:
+        """Have *observer* called after each visit of the schedule: mailbox number, and visit."""
+        self._running.visiting.observe(observer)
+
     @override
     def startService(self) -> None:
         """From now on do what a running client does; see :meth:`keep_updated`."""
@@ -312,8 +593,14 @@ class Client(Service):
     async def close(self) -> None:
         """End links and close the state.  What was not handed over stays kept."""
         self._keeping.stop()
+        await self._running.stop()
         await self._sender.close()
         await self._database.close()
+
+    async def _route(self, server: str | None, path: str | None, progress: Progress) -> str:
+        """The path of a message that ends at *server*, if its address names one."""
+        look = partial(self.view, progress=progress)
+        return await routes.route(server, path, self._default_path, self.imported, look)
 
 
 def _dialler(reactor: Any) -> Callable[[HostPort], IStreamClientEndpoint]:

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mixminion.client.addresses import Address
+from mixminion.client import attaching
+from mixminion.client.addresses import MAIL_EXIT, Address
 from mixminion.client.errors import BadName, BadSubject, NoHeader, NotText
+from mixminion.client.recipients import Recipients
 from mixminion.mail import address as mail_address
 from mixminion.mail import compose, fields, lists, policy, transfer, words
 from mixminion.mail.data import canonical
@@ -66,6 +68,23 @@ class Composed:
         return b"".join(self.parts)
 
 
+def compose_for(
+    everybody: Recipients,
+    content: bytes,
+    subject: str | None = None,
+    *,
+    shown: Shown = NOBODY,
+    whole: bool = False,
+    blocks: str = "",
+) -> Composed:
+    """*content* for everybody: a text, or a *whole* mail; with armored reply *blocks* in it."""
+    if whole:
+        return from_message(everybody.address, content, shown=shown, blocks=blocks)
+    text = attaching.to_octets(content, blocks) if blocks else content
+    named = {"to": everybody.to, "cc": everybody.cc}
+    return from_text(everybody.address, text, subject, shown=shown, **named)
+
+
 def from_text(
     address: Address,
     body: bytes,
@@ -100,14 +119,18 @@ def from_text(
     return Composed((fields.join(made, b""), encoded))
 
 
-def from_message(address: Address, message: bytes, *, shown: Shown = NOBODY) -> Composed:
-    """A whole RFC 5322 message; the body keeps its octets, but for line ends.
+def from_message(
+    address: Address, message: bytes, *, shown: Shown = NOBODY, blocks: str = ""
+) -> Composed:
+    """A whole RFC 5322 message; the body keeps its octets, but for line ends and armored reply
+    *blocks* that are put into it.
 
     From and Reply-To of the message are left out; what is *shown* stands in their place.
 
     :raises MailError: it is no message, or one that no exit for mail would take.
     :raises BadName: the name shown cannot be shown.
     :raises NoHeader: the address does not take mail.
+    :raises SignedMail: nothing can be put into it.
     """
     if not address.mail:
         raise NoHeader(exit=address.exit)
@@ -119,9 +142,26 @@ def from_message(address: Address, message: bytes, *, shown: Shown = NOBODY) -> 
     )
     passing = [raw for raw in written if raw.name.lower() not in _TELLING]
     made = [*shown.fields(), *lists.sort(passing, words.seven_bit).kept.values()]
-    kept = [normal for field in made if (normal := compose.normal(field)) is not None]
+    kept: Sequence[Field] = [
+        normal for field in made if (normal := compose.normal(field)) is not None
+    ]
+    if blocks:
+        kept, body = attaching.to_mail(kept, body, blocks)
     transfer.fit(kept, body)  # raises what an exit would
     return Composed((fields.join(kept, b""), body), tuple(left_out))
+
+
+def reply(
+    content: bytes, subject: str | None = None, *, whole: bool = False, blocks: str = ""
+) -> Composed:
+    """An answer, with armored reply *blocks* in it: a mail of plain text when it has a *subject*,
+    a mail as it is when *whole*, else *content* as it is.  Raises what :func:`from_text` and
+    :func:`from_message` do."""
+    mail = Address(MAIL_EXIT, (), mail=True)
+    if whole:
+        return from_message(mail, content, blocks=blocks)
+    text = attaching.to_octets(content, blocks) if blocks else content
+    return Composed((text,)) if subject is None else from_text(mail, text, subject)
 
 
 def _without_separator(message: bytes) -> bytes:

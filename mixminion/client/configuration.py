@@ -6,6 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mixminion.client.errors import ConfigurationUnreadable, NoConfiguration
+from mixminion.client.key_sources import KeysSection
+from mixminion.client.path_section import PathsSection
+from mixminion.client.remembering import ReplyBlocksSection
+from mixminion.client.sections import OutboxSection, ScheduleSection
 from mixminion.config import Config, option, parse, section, values
 from mixminion.directory.bootstrap import Authority, authority
 from mixminion.dirhttp.errors import BadProxy, BadSource
@@ -37,6 +41,25 @@ TEMPLATE = """\
 [Paths]
 # Most people leave this alone: everybody's paths have the network's length.
 #default-path = *4
+# Servers that are never chosen, or the only ones that are: nicknames, family:NAME, country:de,
+# 192.0.2.0/24.  For the first hop alone deny-entry and allow-entry, for the last deny-exit and
+# allow-exit.
+#deny =
+#allow =
+
+[ReplyBlocks]
+# Whether blocks whose answers were read are remembered, and for how long.
+#remember-used = yes
+#remember-for = 30 days
+# How long after its last day the answer to a block can be read.
+#wait-for-answers = 60 days
+# A folder, on another disk say, for copies of what opens the answers.
+#copies = /media/stick/mixminion
+
+[Keys]
+# Who is asked for other people's keys: NAME=FOLDER, or NAME=https://keys.example.org/{hash}.key.
+# Whoever runs such a server learns whom you write to.
+#sources = friends=keys
 """
 
 
@@ -137,18 +160,15 @@ class DirectorySection:
         return tuple(dict.fromkeys((*own, *self.sources)))
 
 
-@section("Paths")
-class PathsSection:
-    """How paths are chosen."""
-
-    default_path: str | None = option(
-        values.text,
-        default=None,
-        doc="The path of messages without --path; when absent, random and of the network's length.",
-    )
-
-
-SECTIONS = (ClientSection, DirectorySection, PathsSection)
+SECTIONS = (
+    ClientSection,
+    DirectorySection,
+    PathsSection,
+    OutboxSection,
+    ReplyBlocksSection,
+    KeysSection,
+    ScheduleSection,
+)
 
 
 def place(named: str | None, environment: Mapping[str, str], user_home: Path) -> Path:

@@ -6,7 +6,7 @@ Only where nothing can be used any more is one fetched because somebody asks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from twisted.internet.defer import DeferredLock
 
@@ -43,15 +43,18 @@ class Directory:
         comparison: Comparison,
         schedule: Schedule,
         configured: Sequence[Source],
+        beside: Callable[[View], Awaitable[View]],
         executor: Executor,
         clock: Clock,
         random: Random,
     ) -> None:
+        """*beside* adds to a network what is known of it from elsewhere."""
         self._cache = cache
         self._fetcher = fetcher
         self._comparison = comparison
         self._schedule = schedule
         self._configured = configured
+        self._beside = beside
         self._executor = executor
         self._clock = clock
         self._random = random
@@ -80,7 +83,7 @@ class Directory:
             checks.check_dates(signed.consensus, now)
         for warning in self.warnings():
             progress(Warned(warning))
-        return view
+        return await self._beside(view)
 
     async def update(self, progress: Progress = silent) -> Consensus:
         """Fetch the directory, keep it, compare it with what others have, and say which one it is.
@@ -115,6 +118,11 @@ class Directory:
             return tuple(notices.of_evidence(evidence))
         now = self._clock.seconds()
         return tuple(notices.of_directory(signed.consensus, known, evidence, now))
+
+    @property
+    def latest(self) -> View | None:
+        """What is held, if anything, be it usable or not."""
+        return self._cache.latest
 
     @property
     def interval(self) -> float:

@@ -26,7 +26,7 @@ RETRY_AFTER = (1.0, 4.0)
 """Seconds before each further attempt; after the last one the packets are given back."""
 
 _BATCH = 64
-_REFUSED = {
+REFUSED = {
     Refusal.FULL: "its disk is full",
     Refusal.STOPPING: "it is stopping",
     Refusal.RATE: "it takes no more from here for now",
@@ -38,11 +38,21 @@ Dial = Callable[[LinkUser], Deferred[Link]]
 class Entry(LinkUser):
     """One server that takes our packets, named *nickname* in sentences."""
 
-    def __init__(self, clock: Clock, outbox: Outbox, nickname: str, dial: Dial) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        outbox: Outbox,
+        nickname: str,
+        dial: Dial,
+        observe: Callable[[bool], None],
+    ) -> None:
+        """*observe* hears whether it takes anything: once for every link, and of failures."""
         self._clock = clock
         self._outbox = outbox
         self._nickname = nickname
         self._dial = dial
+        self._observe = observe
+        self._took = False
         self._handing: dict[int, list[Deferred[None]]] = {}
         self._ready: deque[int] = deque()
         self._reading = 0
@@ -87,6 +97,9 @@ class Entry(LinkUser):
     def received(self, keys: list[int]) -> None:
         """The entry has these on its disk."""
         self._failures = 0
+        if not self._took:
+            self._took = True
+            self._observe(True)
         deleting = self._outbox.delete(keys)
         _ = deleting.addCallbacks(self._end, self._fail, (keys,), errbackArgs=(keys,))
         self._go_on()
@@ -95,14 +108,15 @@ class Entry(LinkUser):
     def refused(self, key: int, refusal: Refusal) -> None:
         """The entry cannot take it now."""
         self._again([key])
-        self._try_later(_REFUSED[refusal], None)
+        self._try_later(REFUSED[refusal], None)
 
     @override
     def lost(self, unacknowledged: list[int], error: PeerError | None) -> None:
         """The link ended."""
         self._link = None
+        self._took = False
         self._again(unacknowledged)
-        self._try_later(_word(error), error)
+        self._try_later(word(error), error)
 
     # -- inside --
 
@@ -129,7 +143,7 @@ class Entry(LinkUser):
 
     def _not_connected(self, failure: Failure) -> None:
         self._dialling = None
-        self._try_later(_word(failure.value), failure.value)
+        self._try_later(word(failure.value), failure.value)
 
     def _send(self, packets: list[bytes | None], ids: Sequence[int], link: Link) -> None:
         self._reading -= len(ids)
@@ -155,6 +169,8 @@ class Entry(LinkUser):
             return
         if self._failures == len(RETRY_AFTER):
             self._failures = 0
+            self._took = False
+            self._observe(False)
             self._give_back(why, cause)
             return
         self._pause = self._clock.callLater(RETRY_AFTER[self._failures], self._resume)
@@ -184,7 +200,7 @@ class Entry(LinkUser):
                 done.errback(failure)
 
 
-def _word(error: BaseException | None) -> str:
+def word(error: BaseException | None) -> str:
     """What went wrong, in a few words without names or addresses."""
     if isinstance(error, DialFailed):
         return str(error.fields["problem"])

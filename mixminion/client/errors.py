@@ -99,7 +99,7 @@ class BadPage(UserError):
 
 
 class PageNotRead(OperatorError):
-    """A page that cannot be had."""
+    """A page that cannot be had; ``answered`` is the code of an answer that there was."""
 
     code = "page-not-read"
     sentence = "{url} cannot be read ({why}); get the file in another way, and name that."

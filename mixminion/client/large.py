@@ -6,24 +6,23 @@ over.  No more than a block is in memory besides the message that is being kept.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
 from twisted.internet.defer import Deferred
 
 from mixminion.client import packets, splitting
 from mixminion.client.database import Executor
-from mixminion.client.entries import Entry
 from mixminion.client.errors import (
     MessageTooLarge,
     NotHandedOver,
     PartlyHandedOver,
     Withdrawn,
 )
+from mixminion.client.kept_entries import KeptEntries
 from mixminion.client.outbox import Large, Outbox
 from mixminion.client.packets import Letter
 from mixminion.client.progress import HandedOver, Kept, PathChosen, Progress, Sent
 from mixminion.client.progress import InFragments as Told
-from mixminion.client.splitting import Split
 from mixminion.directory.consensus import Server
 from mixminion.directory.view import View
 from mixminion.errors import MixminionError
@@ -39,21 +38,23 @@ Result = tuple[list[int], dict[int, MixminionError]]
 
 
 class InFragments:
-    """*entry* gives who takes packets for a server; *executor* compresses."""
+    """*give* hands a packet over to its entry; *executor* compresses."""
 
     def __init__(
         self,
         outbox: Outbox,
         clock: Clock,
         random: Random,
-        entry: Callable[[View, Server], Entry],
+        give: Callable[[View, Server, int], Deferred[None]],
         executor: Executor,
+        kept: KeptEntries,
     ) -> None:
         self._outbox = outbox
         self._clock = clock
         self._random = random
-        self._entry = entry
+        self._give = give
         self._executor = executor
+        self._kept = kept
         self._withdrawn: set[int] = set()
 
     def withdrawn(self, id: int) -> None:
@@ -61,36 +62,63 @@ class InFragments:
         self._withdrawn.add(id)
 
     async def send(
-        self, view: View, letter: Letter, copies: int, large: bool, progress: Progress
+        self,
+        view: View,
+        letter: Letter,
+        copies: int,
+        large: bool,
+        progress: Progress,
+        *,
+        hand_over: bool = True,
     ) -> Sent:
         """See :meth:`mixminion.client.sender.Sender.send`."""
         piece = packets.piece_length(view)
         cut = letter.exit, letter.recipients, letter.parts, piece, copies, self._random
         split = await self._executor.run(splitting.split, *cut)
         if split.packets > view.parameters.fragments and not large:
-            raise _too_large(view, letter, split)
+            raise too_large(view, letter.size, split.packets)
         now = self._clock.seconds()
-        choice = packets.destination(view, letter, now, self._random)
+        preferences = await self._kept.preferences(view)
+        choice = packets.destination(view, letter, now, self._random, preferences)
         progress(PathChosen(choice.path, choice.warnings))
         progress(Told(split.packets, split.needed))
         kept = Large(split.whole, copies, letter.exit, choice.path[-1].identity, letter.path)
         id = await self._outbox.add_large(kept, split.blocks(), now)
         progress(Kept(id))
+        return await self.hand_over(
+            view, id, choice.path, split.packets, progress, hand_over=hand_over
+        )
+
+    async def hand_over(
+        self,
+        view: View,
+        id: int,
+        servers: Sequence[Server],
+        packets: int,
+        progress: Progress,
+        *,
+        hand_over: bool,
+    ) -> Sent:
+        """Go on with a message that is kept in full, of which *servers* are one path; without
+        *hand_over* only say so."""
+        delay = SLOWER * len(servers) * view.parameters.mean_delay
+        path = tuple(server.nickname for server in servers)
+        if not hand_over:
+            arrival = self._clock.seconds() + delay
+            return Sent(id, path[0], path, delay, arrival, packets, handed=False)
         handed, failures = 0, list[MixminionError]()
         async for made, failed in self.go_on(view, id):
             handed += len(made)
             failures += failed.values()
-            progress(HandedOver(handed, split.packets))
+            progress(HandedOver(handed, packets))
         if id in self._withdrawn:
             raise Withdrawn
         if failures:
             raise PartlyHandedOver(
-                kept=len(failures), packets=split.packets, **failures[0].fields
+                kept=len(failures), packets=packets, **failures[0].fields
             ) from failures[0]
-        delay = SLOWER * len(choice.path) * view.parameters.mean_delay
-        path = tuple(server.nickname for server in choice.path)
         arrival = self._clock.seconds() + delay
-        sent = Sent(id, path[0], path, delay, arrival, split.packets)
+        sent = Sent(id, path[0], path, delay, arrival, packets)
         progress(sent)
         return sent
 
@@ -99,13 +127,25 @@ class InFragments:
 
         :raises MixminionError: of :mod:`mixminion.client.packets`: the rest is kept as it is.
         """
+        async for ids, entries in self.build(view, id):
+            yield await self._hand_over(view, ids, entries)
+
+    async def build(
+        self, view: View, id: int
+    ) -> AsyncGenerator[tuple[Sequence[int], Sequence[Server]]]:
+        """Build what was not built of a message; of each block its packets and their entries.
+
+        :raises MixminionError: of :mod:`mixminion.client.packets`: the rest is kept as it is.
+        """
         large = await self._outbox.large(id)
         while large is not None and (block := await self._outbox.next_block(id)) is not None:
             number, octets = block
             built = []
+            preferences = await self._kept.preferences(view)
             for part in splitting.fragments_of(large.whole, number, octets, large.copies):
                 now = self._clock.seconds()
-                built.append(packets.fragment(view, large, part.encode(), id, now, self._random))
+                whose = part.encode(), id, now, self._random, preferences
+                built.append(packets.fragment(view, large, *whose))
                 await self._pause()
             entries = [each.path[0] for each in built]
             ids = await self._outbox.built(
@@ -113,12 +153,10 @@ class InFragments:
             )
             del built, octets, block
             if ids:
-                yield await self._hand_over(view, ids, entries)
+                yield ids, entries
 
     async def _hand_over(self, view: View, ids: Sequence[int], entries: Sequence[Server]) -> Result:
-        attempts = [
-            self._entry(view, server).hand_over(id) for id, server in zip(ids, entries, strict=True)
-        ]
+        attempts = [self._give(view, server, id) for id, server in zip(ids, entries, strict=True)]
         handed, failed = list[int](), dict[int, MixminionError]()
         for id, attempt in zip(ids, attempts, strict=True):
             try:
@@ -135,11 +173,12 @@ class InFragments:
         return turn
 
 
-def _too_large(view: View, letter: Letter, split: Split) -> MessageTooLarge:
-    octets = split.packets * view.packet_length
+def too_large(view: View, size: int, packets: int) -> MessageTooLarge:
+    """What is told of *size* octets that take more packets than messages are meant to."""
+    octets = packets * view.packet_length
     return MessageTooLarge(
-        size=letter.size,
-        packets=split.packets,
+        size=size,
+        packets=packets,
         limit=view.parameters.fragments,
         sent=max(1, round(octets / 1e6)),
         minutes=max(1, round(octets / MBIT / 60)),

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 
 from mixminion.client.database import Database
 from mixminion.client.errors import MailboxAway, NoSuchMailbox
+from mixminion.client.usual import FRAMES
 from mixminion.crypto import sign
 from mixminion.directory.consensus import Server
 from mixminion.directory.view import View
@@ -36,9 +37,6 @@ EXIT = "mailbox"
 
 REMEMBERED = 400 * 86_400
 """Seconds for which what was read is recognised."""
-
-FRAMES = 16
-"""Frames of a visit, if nobody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +156,17 @@ class Mailboxes:
 
     def read(self, numbers: Iterable[int]) -> Deferred[None]:
         """Whoever reads has these: their contents are forgotten here."""
+        given = list(numbers)
+        return self._database.run(lambda connection: self.forget(connection, given))
+
+    def forget(self, connection: sqlite3.Connection, numbers: Iterable[int]) -> None:
+        """The same within the caller's transaction."""
         given = [(number,) for number in numbers]
         before = int(self._clock.seconds()) - REMEMBERED
-
-        def query(connection: sqlite3.Connection) -> None:
-            connection.executemany("UPDATE mailbox_items SET content = NULL WHERE id = ?", given)
-            connection.execute(
-                "DELETE FROM mailbox_items WHERE content IS NULL AND date < ?", (before,)
-            )
-
-        return self._database.run(query)
+        connection.executemany("UPDATE mailbox_items SET content = NULL WHERE id = ?", given)
+        connection.execute(
+            "DELETE FROM mailbox_items WHERE content IS NULL AND date < ?", (before,)
+        )
 
     # -- inside --------------------------------------------------------------------------------
 

@@ -12,15 +12,18 @@ transaction they come and the block goes, so that each block is built once.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 
-from mixminion.client import withdrawing
+from mixminion.client import receipt_rows, withdrawing
 from mixminion.client.database import Database
 from mixminion.client.withdrawing import Withdrawal
-from mixminion.payload.fragments import Coding, Whole
+from mixminion.payload.fragments import Whole
+
+REMEMBERED = 30 * 86_400
+"""Seconds for which a used reply block is known after nobody can use it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Packet:
     """Exit, recipients and content, as :mod:`mixminion.payload.message` writes them, or a fragment
     of that, as :mod:`mixminion.payload.fragments` does."""
     part_of: int | None = None  #: the message that it is a fragment of
+    block: bytes | None = None  #: the reply block that it answers; its *message* is a frame then
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ class Waiting:
     hour: int  #: Unix seconds, rounded down to the hour
     handed: bool  #: whether it was ever given to a transport
     part_of: int | None = None  #: the message that it is a fragment of
+    answers: bool = False  #: whether it answers a reply block, and was not handed over yet
+    carried: bool = False  #: whether it was given to a file, for another machine to send
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ class Recipe:
     path: str
     message: bytes
     part_of: int | None = None
+    block: bytes | None = None
 
 
 class Outbox:
@@ -89,24 +96,40 @@ class Outbox:
 
         return self._database.run(lambda connection: _insert(connection, packet, now))
 
+    def add_replies(
+        self, packets: Sequence[Packet], digests: Mapping[bytes, int], now: float, *, again: bool
+    ) -> Deferred[list[int]]:
+        """Keep the packets of one answer and, by their *digests* in the same order with the dates
+        until which they are usable, that their reply blocks are used; their ids, none when one
+        was used already and not *again*.  Of several packets the first one's id is what they are
+        parts of."""
+
+        def query(connection: sqlite3.Connection) -> list[int]:
+            if not again and _used(connection, digests):
+                return []
+            connection.execute("DELETE FROM used_blocks WHERE until < ?", (now - REMEMBERED,))
+            ids = [_insert(connection, packet, now) for packet in packets]
+            connection.executemany(
+                "INSERT OR IGNORE INTO used_blocks (digest, until, packet) VALUES (?, ?, ?)",
+                [(*used, id) for used, id in zip(digests.items(), ids, strict=True)],
+            )
+            if len(ids) > 1:
+                connection.executemany(
+                    "UPDATE packets SET part_of = ? WHERE id = ?", [(ids[0], id) for id in ids]
+                )
+            return ids
+
+        return self._database.run(query)
+
+    def used_blocks(self, digests: Iterable[bytes]) -> Deferred[set[bytes]]:
+        """Those of the reply blocks of these digests that were used."""
+        wanted = list(digests)
+        return self._database.run(lambda connection: _used(connection, wanted))
+
     def add_large(self, large: Large, blocks: Iterable[bytes], now: float) -> Deferred[int]:
         """Keep a message whose packets are yet to be built, in *blocks*; its number."""
 
-        def query(connection: sqlite3.Connection) -> int:
-            whole = large.whole
-            id = _insert(connection, Packet(large.server, 0, b"", "", b""), now)
-            connection.execute("DELETE FROM packets WHERE id = ?", (id,))  # the number stays ours
-            connection.execute(
-                "INSERT INTO messages (id, hour, name, coding, size, piece, copies, exit, server,"
-                " path) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (id, _hour(now), whole.id, int(whole.coding), whole.size, whole.piece)
-                + (large.copies, large.exit, large.server, large.path),
-            )
-            for number, octets in enumerate(blocks):
-                connection.execute("INSERT INTO blocks VALUES (?, ?, ?)", (id, number, octets))
-            return id
-
-        return self._database.run(query)
+        return self._database.run(lambda connection: insert_large(connection, large, blocks, now))
 
     def large(self, id: int) -> Deferred[Large | None]:
         """A message in fragments; None when nothing of it is here."""
@@ -120,7 +143,7 @@ class Outbox:
             if row is None:
                 return None
             name, coding, size, piece, *rest = row
-            return Large(Whole(name, Coding(coding), size, piece), *rest)
+            return Large(Whole.of(name, coding, size, piece), *rest)
 
         return self._database.run(query)
 
@@ -176,16 +199,19 @@ class Outbox:
         return self._database.run(query)
 
     def hand(self, ids: Sequence[int]) -> Deferred[list[bytes | None]]:
-        """Mark packets as handed to a transport; their octets, None for one that is gone."""
+        """Mark packets as handed to a transport; their octets, None for one that is gone,
+        or that another machine sends."""
 
         def query(connection: sqlite3.Connection) -> list[bytes | None]:
             connection.executemany(
-                "UPDATE packets SET state = 'handed', path = NULL, message = NULL"
+                "UPDATE packets SET state = 'handed', path = NULL, message = NULL, block = NULL"
                 " WHERE id = ? AND state = 'new'",
                 [(id,) for id in ids],
             )
             rows = [
-                connection.execute("SELECT packet FROM packets WHERE id = ?", (id,)).fetchone()
+                connection.execute(
+                    "SELECT packet FROM packets WHERE id = ? AND carried IS NULL", (id,)
+                ).fetchone()
                 for id in ids
             ]
             return [None if row is None else row[0] for row in rows]
@@ -219,6 +245,7 @@ class Outbox:
                         f"DELETE FROM {table} WHERE {column} = ?", (id,)
                     ).rowcount
                 connection.execute("DELETE FROM messages WHERE id = ?", (id,))
+            receipt_rows.withdrawn(connection, ids)
             return deleted
 
         return self._database.run(query)
@@ -232,11 +259,14 @@ class Outbox:
 
         def query(connection: sqlite3.Connection) -> list[Waiting]:
             rows = connection.execute(
-                "SELECT id, entry, period, hour, state = 'handed', part_of FROM packets ORDER BY id"
+                "SELECT id, entry, period, hour, state = 'handed', part_of, block IS NOT NULL,"
+                " carried IS NOT NULL FROM packets ORDER BY id"
             )
             return [
-                Waiting(id, entry, period, hour, bool(handed), part_of)
-                for id, entry, period, hour, handed, part_of in rows
+                Waiting(
+                    id, entry, period, hour, bool(handed), part_of, bool(answers), bool(carried)
+                )
+                for id, entry, period, hour, handed, part_of, answers, carried in rows
             ]
 
         return self._database.run(query)
@@ -246,30 +276,56 @@ class Outbox:
 
         def query(connection: sqlite3.Connection) -> Recipe | None:
             row = connection.execute(
-                "SELECT path, message, part_of FROM packets WHERE id = ? AND state = 'new'", (id,)
+                "SELECT path, message, part_of, block FROM packets WHERE id = ? AND state = 'new'",
+                (id,),
             ).fetchone()
             return None if row is None else Recipe(*row)
 
         return self._database.run(query)
 
 
+def insert_large(
+    connection: sqlite3.Connection, large: Large, blocks: Iterable[bytes], now: float
+) -> int:
+    """See :meth:`Outbox.add_large`, within the caller's transaction."""
+    whole = large.whole
+    id = _insert(connection, Packet(large.server, 0, b"", "", b""), now)
+    connection.execute("DELETE FROM packets WHERE id = ?", (id,))  # the number stays ours
+    connection.execute(
+        "INSERT INTO messages (id, hour, name, coding, size, piece, copies, exit, server,"
+        " path) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (id, hour(now), whole.id, whole.code, whole.size, whole.piece)
+        + (large.copies, large.exit, large.server, large.path),
+    )
+    for number, octets in enumerate(blocks):
+        connection.execute("INSERT INTO blocks VALUES (?, ?, ?)", (id, number, octets))
+    return id
+
+
+def _used(connection: sqlite3.Connection, digests: Iterable[bytes]) -> set[bytes]:
+    find = "SELECT 1 FROM used_blocks WHERE digest = ?"
+    return {each for each in digests if connection.execute(find, (each,)).fetchone()}
+
+
 def _insert(connection: sqlite3.Connection, packet: Packet, now: float) -> int:
     cursor = connection.execute(
-        "INSERT INTO packets (state, entry, period, hour, packet, path, message, part_of)"
-        " VALUES ('new', ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO packets (state, entry, period, hour, packet, path, message, part_of, block)"
+        " VALUES ('new', ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             packet.entry,
             packet.period,
-            _hour(now),
+            hour(now),
             packet.octets,
             packet.path,
             packet.message,
             packet.part_of,
+            packet.block,
         ),
     )
     assert cursor.lastrowid is not None
     return cursor.lastrowid
 
 
-def _hour(now: float) -> int:
+def hour(now: float) -> int:
+    """When something was written, as far as it is written down."""
     return int(now // 3600) * 3600

@@ -15,7 +15,9 @@ from mixminion.mail import policy
 from mixminion.mixing.delays import truncated_exponential
 from mixminion.paths import language
 from mixminion.paths.deviations import Deviation
+from mixminion.paths.preferences import NONE, Preferences
 from mixminion.paths.select import Choice, ExitRequirement, choose
+from mixminion.payload import cover as covers
 from mixminion.payload import deflate, fragments, frame, message
 from mixminion.payload.errors import TooLarge
 from mixminion.sphinx import build
@@ -53,19 +55,21 @@ class Built:
     warnings: tuple[Deviation, ...]
 
 
-def make(view: View, letter: Letter, now: float, random: Random) -> Built:
+def make(
+    view: View, letter: Letter, now: float, random: Random, preferences: Preferences = NONE
+) -> Built:
     """A packet that leaves at *now*.
 
     :raises TooLarge: the message does not fit one packet.
     :raises UserError: of :mod:`mixminion.paths`, where no path can be chosen.
     """
-    geometry = _geometry(view, now)
+    geometry = geometry_at(view, now)
     if letter.size > deflate.RATIO * geometry.body:
         raise TooLarge(size=letter.size, limit=geometry.body)
     content = b"".join(letter.parts)
     body = message.to_body(geometry, letter.exit, letter.recipients, content, random)
-    exit = _requirement(letter)
-    choice = choose(view, _spec(letter.path), exit, now=now, random=random)
+    exit, path = requirement(letter), spec(letter.path)
+    choice = choose(view, path, exit, now=now, random=random, preferences=preferences)
     packet = Packet(
         entry=choice.path[0].identity,
         period=choice.period,
@@ -84,17 +88,25 @@ def piece_length(view: View) -> int:
     )
 
 
-def destination(view: View, letter: Letter, now: float, random: Random) -> Choice:
+def destination(
+    view: View, letter: Letter, now: float, random: Random, preferences: Preferences = NONE
+) -> Choice:
     """A path to the server that shall put a message in fragments together, its last one.
 
     :raises UserError: of :mod:`mixminion.paths`, where there is none.
     """
-    exit = _requirement(letter, fragments=True)
-    return choose(view, _spec(letter.path), exit, now=now, random=random)
+    exit, path = requirement(letter, fragments=True), spec(letter.path)
+    return choose(view, path, exit, now=now, random=random, preferences=preferences)
 
 
 def fragment(
-    view: View, large: Large, content: bytes, part_of: int, now: float, random: Random
+    view: View,
+    large: Large,
+    content: bytes,
+    part_of: int,
+    now: float,
+    random: Random,
+    preferences: Preferences = NONE,
 ) -> Built:
     """A packet with the fragment *content* of the message number *part_of*, over a path of its own.
 
@@ -102,7 +114,7 @@ def fragment(
     :raises NotHandedOver: the server that puts it together has gone.
     :raises UserError: of :mod:`mixminion.paths`, where no path can be chosen.
     """
-    geometry = _geometry(view, now)
+    geometry = geometry_at(view, now)
     room = geometry.body - frame.HEAD
     if len(content) > room:
         raise TooLarge(size=len(content), limit=room)
@@ -111,44 +123,56 @@ def fragment(
         why = "the directory does not list the exit any more that has the other packets"
         raise NotHandedOver(entry="its entry", why=why)
     usual = view.parameters.hops
-    path = _spec(large.path) or language.PathSpec((language.Some(usual),))
+    path = spec(large.path) or language.PathSpec((language.Some(usual),))
     exit = ExitRequirement(large.exit, fragments=True)
-    choice = choose(view, _ending_at(path, server), exit, now=now, random=random)
+    path = language.closing_at(path, server.nickname)
+    choice = choose(view, path, exit, now=now, random=random, preferences=preferences)
     body = frame.encode(frame.Kind.FRAGMENT, content, geometry.body, random)
     octets = _build(view, choice, body, random)
     packet = Packet(choice.path[0].identity, choice.period, octets, large.path, content, part_of)
     return Built(packet, choice.path, choice.warnings)
 
 
-def _requirement(letter: Letter, *, fragments: bool = False) -> ExitRequirement:
+def cover(
+    view: View, now: float, random: Random, preferences: Preferences = NONE
+) -> tuple[Server, bytes]:
+    """A packet that leaves at *now*, over a path as any other's, and that its last hop throws away;
+    its entry and its octets.
+
+    :raises UserError: of :mod:`mixminion.paths`, where no path can be chosen.
+    """
+    choice = choose(view, None, None, now=now, random=random, preferences=preferences)
+    body = covers.body(geometries.of(view.geometry_of(choice.period)), random)
+    return choice.path[0], _build(view, choice, body, random)
+
+
+def requirement(letter: Letter, *, fragments: bool = False) -> ExitRequirement:
+    """What the last server of its path has to deliver."""
     asked = policy.asked(letter.parts[0])  # the header, if there is one
     groups = letter.recipients if letter.exit == NEWS_EXIT else ()
     recipients = len(letter.recipients)
     return ExitRequirement(letter.exit, letter.size, fragments, asked, recipients, groups)
 
 
-def _geometry(view: View, now: float) -> Geometry:
+def geometry_at(view: View, now: float) -> Geometry:
+    """Of packets that leave at *now*."""
     return geometries.of(view.geometry_of(view.current_period(now)))
 
 
-def _spec(path: str) -> language.PathSpec | None:
+def spec(path: str) -> language.PathSpec | None:
+    """A path that was read once already; None for the network's usual length."""
     return language.parse(path) if path else None
 
 
-def _ending_at(path: language.PathSpec, server: Server) -> language.PathSpec:
-    """The same path with *server* for its last hop."""
-    *others, last = path.elements
-    match last:
-        case language.Some(n) if n > 1:
-            others.append(language.Some(n - 1))
-        case language.Around(mean):
-            others.append(language.Around(mean - 1))
-    return language.PathSpec((*others, language.Named(server.nickname)))
-
-
 def _build(view: View, choice: Choice, body: bytes, random: Random) -> bytes:
+    geometry = geometries.of(view.geometry_of(choice.period))
+    return build.forward(geometry, hops(view, choice, random), body, random)
+
+
+def hops(view: View, choice: Choice, random: Random) -> list[build.Hop]:
+    """The hops of a path, each with its key and a delay."""
     parameters = view.parameters
-    hops = [
+    return [
         build.Hop(
             server.node_id,
             view.packet_key(server.identity, choice.period),
@@ -156,8 +180,6 @@ def _build(view: View, choice: Choice, body: bytes, random: Random) -> bytes:
         )
         for server in choice.path
     ]
-    geometry = geometries.of(view.geometry_of(choice.period))
-    return build.forward(geometry, hops, body, random)
 
 
 def accepted(view: View, period: int, now: float) -> bool:

@@ -81,7 +81,7 @@ async def read(
         why, answered = error.fields["why"], error.fields["answered"]
         if answered in range(300, 400):
             why += ": it is elsewhere"
-        raise PageNotRead(url=url, why=why) from None
+        raise PageNotRead(url=url, why=why, answered=answered) from None
 
 
 def _endpoint(page: Page, connect: Connect, proxies: Proxies, trust: Any) -> IStreamClientEndpoint:

@@ -51,6 +51,27 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
+class AskingForKey:
+    """A named source is being asked for somebody's key; ``tells`` says that whoever runs it learns
+    whose."""
+
+    source: str
+    where: str
+    tells: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Encrypted:
+    """The message is sealed to the key that is trusted for ``address``, or to one that was given
+    (None); ``changed`` says that another key has come for the address."""
+
+    address: str | None
+    fingerprint: str
+    verified: bool
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something about the directory, or what the configuration asks for, is not as usual."""
 
@@ -90,6 +111,35 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockPassedOver:
+    """A reply block, by its number in its file, that cannot be used now, and why; *early* ones can
+    be used later, as half of those that are handed out in pairs."""
+
+    number: int
+    why: str
+    early: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BlocksMade:
+    """There are new reply blocks of *identity*, a name, to be given to somebody: the SURB ids by
+    which their answers are found, where those come, and when the last block ends, Unix seconds."""
+
+    identity: str
+    address: str
+    handles: tuple[bytes, ...]
+    not_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlocksUsed:
+    """So many reply blocks are used by an answer, and so many are left that can be used now."""
+
+    used: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sent:
     """The entry has the packet on its disk; the sender is not needed any more.
 
@@ -103,6 +153,25 @@ class Sent:
     delay: float  #: seconds until it arrives, on average
     expected: float  #: when that is, Unix seconds
     packets: int = 1
+    handed: bool = True
+    """False where it was only to be kept; ``expected`` is counted from now all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLong:
+    """So many packets, blocks of a large message included, are kept longer than ``[Outbox]
+    warn-after``."""
+
+    packets: int
+    since: int  #: the oldest of them, Unix seconds, rounded down to the hour
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """So many packets were kept for ``[Outbox] delete-after`` and are gone, without being sent."""
+
+    packets: int
+    since: int  #: the oldest of them, Unix seconds, rounded down to the hour
 
 
 Event = (
@@ -110,12 +179,19 @@ Event = (
     | Fetching
     | Asked
     | Compared
+    | AskingForKey
+    | Encrypted
     | Warned
     | PathChosen
     | InFragments
     | Kept
     | HandedOver
+    | BlockPassedOver
+    | BlocksMade
+    | BlocksUsed
     | Sent
+    | KeptLong
+    | Deleted
 )
 Progress = Callable[[Event], None]
 

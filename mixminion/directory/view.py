@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from copy import copy
 
 from mixminion.directory.consensus import USABLE, Consensus, KeyPeriod, Server
+from mixminion.directory.descriptor import Descriptor, PacketKey
 from mixminion.directory.errors import (
     BadDocument,
     KeysMissing,
@@ -36,6 +38,9 @@ SignedConsensus`, key documents by the digests it lists.
         # By key period, and by that and an exit's name, whatever usable-from says.
         self._usable: dict[int, list[Server]] = {}
         self._exits: dict[tuple[int, str], list[Server]] = {}
+        self._latest: dict[int, int] = {}  # usable-from, of all that are usable in a period
+        self._imported: dict[bytes, dict[int, bytes]] = {}  # packet keys by identity and period
+        self._ambiguous: set[str] = set()
         for document in keys:
             period = self._periods.get(document.period)
             if period is None or period.geometry.suite != document.suite:
@@ -111,12 +116,45 @@ SignedConsensus`, key documents by the digests it lists.
         """The server of that nickname, in any case."""
         return self._by_name.get(nickname.lower())
 
+    def with_imported(self, descriptors: Iterable[tuple[Descriptor, bytes]], now: float) -> View:
+        """The same network and servers that are known from descriptors (and their digests) alone:
+        found by their names, never usable unasked.  Those whose name or identity is listed are the
+        directory's, and one whose time is over has no keys."""
+        view = copy(self)
+        view._by_name, view._by_identity = dict(self._by_name), dict(self._by_identity)
+        view._imported, view._ambiguous = {}, set()
+        for descriptor, digest in descriptors:
+            name, identity = descriptor.nickname.lower(), descriptor.identity
+            if name in view._by_name and view._by_name[name].identity != identity:
+                view._ambiguous.add(name)
+            if name in view._by_name or identity in view._by_identity:
+                continue
+            server = Server.listed(descriptor, digest, usable_from=0, flags=())
+            view._by_name[name] = view._by_identity[identity] = server
+            current = descriptor.valid_after <= now < descriptor.valid_until
+            view._imported[identity] = {
+                key.period: key.key for key in descriptor.packet_keys if current and self._fits(key)
+            }
+        return view
+
+    def imported(self, server: Server) -> bool:
+        """Whether *server* is known from a descriptor alone."""
+        return server.identity in self._imported
+
+    def ambiguous(self, nickname: str) -> bool:
+        """Whether the directory has one server of that nickname, and a descriptor another."""
+        return nickname.lower() in self._ambiguous
+
+    def _fits(self, key: PacketKey) -> bool:
+        period = self._periods.get(key.period)
+        return period is not None and period.geometry.suite == key.suite
+
     def has_key(self, identity: bytes, period: int) -> bool:
         """Whether that server has a packet key for *period*.
 
         :raises KeysMissing: the key document is not at hand.
         """
-        return identity in self._of(period)
+        return identity in self._of(period) or period in self._imported.get(identity, ())
 
     def packet_key(self, identity: bytes, period: int) -> bytes:
         """The public packet key of the server with that raw identity key.
@@ -124,21 +162,29 @@ SignedConsensus`, key documents by the digests it lists.
         :raises KeysMissing: the key document is not at hand.
         :raises NoPacketKey: the server has none for *period*.
         """
+        imported = self._imported.get(identity, {})
         try:
-            return self._of(period)[identity]
+            return imported[period] if identity in self._imported else self._of(period)[identity]
         except KeyError:
             server = self.by_identity(identity)
             name = server.nickname if server is not None else identity.hex()[:8]
             raise NoPacketKey(server=name, period=period) from None
 
-    def usable(self, now: float, period: int) -> list[Server]:
+    def usable(self, now: float, period: int) -> Sequence[Server]:
         """The servers that paths which leave at *now* in *period* may use unasked.
 
         :raises KeysMissing: the key document is not at hand.
         """
-        return [server for server in self._all_usable(period) if server.usable_from <= now]
+        return self._old_enough(self._all_usable(period), now, period)
 
-    def usable_exits(self, name: str, now: float, period: int) -> list[Server]:
+    def is_usable(self, server: Server, now: float, period: int) -> bool:
+        """Whether *server*, which is listed, is one of :meth:`usable`.
+
+        :raises KeysMissing: the key document is not at hand.
+        """
+        return server.usable_from <= now and self._sound(server, period)
+
+    def usable_exits(self, name: str, now: float, period: int) -> Sequence[Server]:
         """Those of :meth:`usable` that have an exit of that delivery name.
 
         :raises KeysMissing: the key document is not at hand.
@@ -146,12 +192,20 @@ SignedConsensus`, key documents by the digests it lists.
         if (period, name) not in self._exits:
             usable = self._all_usable(period)
             self._exits[period, name] = [each for each in usable if each.exit(name)]
-        return [server for server in self._exits[period, name] if server.usable_from <= now]
+        return self._old_enough(self._exits[period, name], now, period)
 
     def _all_usable(self, period: int) -> list[Server]:
         if period not in self._usable:
-            self._usable[period] = [each for each in self.servers if self._sound(each, period)]
+            found = [each for each in self.servers if self._sound(each, period)]
+            self._latest[period] = max((each.usable_from for each in found), default=0)
+            self._usable[period] = found
         return self._usable[period]
+
+    def _old_enough(self, servers: list[Server], now: float, period: int) -> Sequence[Server]:
+        """Those of *servers* that may be used by *now*; as a rule all of them."""
+        if self._latest[period] <= now:
+            return servers
+        return [server for server in servers if server.usable_from <= now]
 
     def _sound(self, server: Server, period: int) -> bool:
         """Whether *server* is usable in *period* once it is old enough."""

@@ -43,6 +43,28 @@ def write(path: Path, octets: bytes) -> None:
         raise WriteFailed(path=path, reason=error.strerror) from error
 
 
+def create(path: Path, octets: bytes) -> None:
+    """Make a new file with just these octets, on disk when this returns, as private as its file
+    system has it: a stick that goes to another machine knows no modes.
+
+    After a crash it may be there in part.  Raises :class:`WriteFailed`, also where there is such
+    a file.
+    """
+    try:
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+        with open(os.open(path, flags, 0o600), "wb") as file:
+            try:
+                file.write(octets)
+                file.flush()
+                os.fsync(file.fileno())
+            except BaseException:
+                os.unlink(path)
+                raise
+        sync_folder(path.parent)
+    except OSError as error:
+        raise WriteFailed(path=path, reason=error.strerror) from error
+
+
 def overwrite(path: Path, octets: bytes) -> None:
     """As :func:`write`; but a file that is as long already is written in its place, which takes
     no room on a full disk.  For some octets that a disk writes at once, a sector's.  Raises

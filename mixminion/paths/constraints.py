@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from itertools import combinations, pairwise
 
 from mixminion.directory.consensus import Server
@@ -39,8 +40,9 @@ class Breach:
 def breaches(path: Sequence[Server]) -> Iterator[Breach]:
     """Every rule that *path* breaks, and where."""
     networks = [frozenset(map(network, server.addresses)) for server in path]
+    families = [server.family.lower() for server in path]
     for i, j in combinations(range(len(path)), 2):
-        if path[i].family and path[i].family.lower() == path[j].family.lower():
+        if families[i] and families[i] == families[j]:
             yield Breach(Rule.FAMILY, (i, j))
         if networks[i] & networks[j]:
             yield Breach(Rule.NETWORK, (i, j))
@@ -54,6 +56,7 @@ def breaches(path: Sequence[Server]) -> Iterator[Breach]:
         yield Breach(Rule.JURISDICTION, tuple(range(len(path))))
 
 
+@lru_cache(1 << 16)
 def network(place: HostPort) -> str:
     """What counts as one network: the first two octets, for IPv6 four, or a name's own."""
     address = place.address

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing_extensions import override
 
 from mixminion.directory.consensus import USABLE, Server
+from mixminion.directory.view import View
 from mixminion.paths import language
 from mixminion.paths.constraints import Breach, Rule
 from mixminion.paths.language import Some
+from mixminion.paths.preferences import Lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,55 @@ def of_length(hops: int, usual: int) -> Iterable[Deviation]:
         )
 
 
+def of_lists(lists: Lists, view: View) -> Iterable[Deviation]:
+    """Lists of a configuration, which other people do not have."""
+    if lists:
+        yield Deviation(
+            "path-lists",
+            "The lists in the [Paths] section of your configuration make your paths differ from"
+            " other people's.",
+        )
+    for term in lists.unknown(view):
+        yield Deviation(
+            "list-unknown",
+            f"Your lists have {str(term)!r} in them, and the directory has no such server.",
+        )
+
+
+def of_denied(server: Server) -> Deviation:
+    """A server that was named in spite of the sender's own lists."""
+    return Deviation(
+        "server-denied", f"Your configuration's lists leave out {server.nickname}, which you named."
+    )
+
+
+def of_named_entry(server: Server) -> Deviation:
+    """A first hop that was named and is not kept as an entry."""
+    return Deviation(
+        "path-entry-named",
+        f"{server.nickname} is none of the entries that you keep: the more servers see you come,"
+        " the likelier one of them is bad.",
+    )
+
+
+def of_reserve(server: Server) -> Deviation:
+    """A first hop out of the reserve."""
+    return Deviation(
+        "path-entry-reserve",
+        f"Neither of the entries that you keep can be used for this path: it begins at"
+        f" {server.nickname}, out of the reserve.",
+    )
+
+
+def of_silent_entry(silent: Server, other: Server) -> Deviation:
+    """An entry that takes nothing now, and another one that is asked."""
+    return Deviation(
+        "entry-silent",
+        f"{silent.nickname}, where your packet was to begin, takes nothing now: it begins at"
+        f" {other.nickname}.",
+    )
+
+
 def of_configured(path: str, usual: int) -> Iterable[Deviation]:
     """A path in path language that a configuration gives to all messages, unless it is what
     they get anyway: random, and *usual* hops long."""
@@ -65,12 +116,18 @@ def of_breaches(path: Sequence[Server], broken: Iterable[Breach]) -> Iterable[De
         yield Deviation(f"path-{breach.rule}", _RULES[breach.rule].format(names=listed))
 
 
-def of_named(server: Server, now: float) -> Iterable[Deviation]:
+def of_named(view: View, server: Server, now: float) -> Iterable[Deviation]:
     """A server that was named although random paths leave it out."""
     if server.insecure:
         modes = ", ".join(server.insecure)
         yield Deviation("server-insecure", f"{server.nickname} runs in an insecure mode ({modes}).")
-    if USABLE not in server.flags:
+    if view.imported(server):
+        yield Deviation(
+            "server-imported",
+            f"{server.nickname} is not in the directory, but from a file that you imported: few"
+            " others' messages go through it.",
+        )
+    elif USABLE not in server.flags:
         yield Deviation(
             "server-not-usable", f"The authorities do not find {server.nickname} usable."
         )

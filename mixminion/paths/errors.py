@@ -22,6 +22,16 @@ class UnknownServer(UserError):
     )
 
 
+class AmbiguousServer(UserError):
+    """A nickname that the directory and an imported file give to different servers."""
+
+    code = "ambiguous-server"
+    sentence = (
+        "The directory lists a server named {name}, and you have imported another one of that name;"
+        " `mixminion import-server --remove {name}` forgets yours."
+    )
+
+
 class TwiceInPath(UserError):
     """A path that goes through one server twice."""
 
@@ -124,6 +134,34 @@ class NoFragments(UserError):
         " a shorter one, and no copies."
     )
     exit_code = EX_UNAVAILABLE
+
+
+class NoReceipts(UserError):
+    """Exits are there, and none sends receipts."""
+
+    code = "no-receipts"
+    sentence = "No exit {exit!r} of the network sends receipts; send the message without one."
+    exit_code = EX_UNAVAILABLE
+
+
+class NoneAllowed(UserError):
+    """The sender's own lists leave no exit that would do."""
+
+    code = "none-allowed"
+    sentence = (
+        "The lists in the [Paths] section of your configuration leave no server with an exit"
+        " {exit!r} for this message; shorten them, or name the path's last server."
+    )
+
+
+class NoEntryLeft(UserError):
+    """Every kept entry stands elsewhere in the path."""
+
+    code = "no-entry-left"
+    sentence = (
+        "None of the servers that you keep as entries can be the first of this path; name the"
+        " first server yourself, or fewer others."
+    )
 
 
 class NoPath(UserError):

@@ -6,7 +6,7 @@ from statistics import NormalDist
 
 from mixminion.interfaces import Random
 from mixminion.paths.errors import NeverFits, PathTooLong, PathTooShort
-from mixminion.paths.language import Around, Named, PathSpec, Some
+from mixminion.paths.language import Around, Element, PathSpec, Some
 
 SPREAD = 1.5
 """Standard deviation of the normal distribution around the *n* of ``~n``."""
@@ -42,14 +42,14 @@ def draw_counts(
     raise NeverFits(least=least, most=room)
 
 
-def _fixed(element: Named | Some | Around) -> int:
+def _fixed(element: Element) -> int:
     match element:
-        case Named():
-            return 1
         case Some(count):
             return count
         case Around():
             return 0
+        case _:
+            return 1
 
 
 def _around(mean: int, random: Random) -> int:

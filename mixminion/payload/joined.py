@@ -19,15 +19,18 @@ Pieces = Mapping[int, Mapping[int, bytes]]
 def lacking(whole: Whole, counts: Mapping[int, int]) -> int:
     """How many pieces are lacking at least, where *counts* says how many are here of each
     block."""
-    return sum(max(0, whole.data(b) - counts.get(b, 0)) for b in range(whole.blocks))
+    return whole.pieces - sum(min(count, whole.data(b)) for b, count in counts.items())
 
 
 def join(whole: Whole, pieces: Pieces, limit: int) -> bytes:
     """What was cut up: at most *limit* octets.
 
     BadPayload, before more than that have been made, when there are more of them or they do not
-    expand; ValueError when pieces are lacking.
+    expand, or a reply has reply blocks for a receipt, which it may not; ValueError when pieces are
+    lacking.
     """
+    if whole.coding.receipt:
+        raise BadPayload(Problem.CODING)
     if whole.coding is Coding.PLAIN:
         if whole.size > limit:
             raise BadPayload(Problem.SIZE)

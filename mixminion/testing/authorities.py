@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mixminion.app.configuration import AUTHORITY_FILE
+from mixminion.app.usual import AUTHORITY_FILE
 from mixminion.control.client import ask
 from mixminion.directory.receipt import Receipt
 from mixminion.disk import lock, private

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mixminion.app.configuration import FILE
+from mixminion.app.usual import FILE
 from mixminion.control.client import ask
 from mixminion.directory import bootstrap
 from mixminion.directory.bootstrap import Bootstrap

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from typing_extensions import override
@@ -55,15 +56,20 @@ class HostPort:
     @property
     def address(self) -> IPv4Address | IPv6Address | None:
         """The IP address; None when the host is a name."""
-        try:
-            return ip_address(self.host)
-        except ValueError:
-            return None
+        return _literal(self.host)
 
     @override
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+
+@lru_cache(1 << 16)  # paths ask for the same ones again and again, at 6 us each
+def _literal(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
 
 
 def _port(text: str) -> int:

@@ -14,8 +14,9 @@ import lmdb
 from twisted.internet.task import Clock
 
 from mixminion.app import configuration
-from mixminion.app.certify import Which, change_passphrase
+from mixminion.app.certify import change_passphrase
 from mixminion.app.inspection import Report, check_store
+from mixminion.app.usual import Which
 from mixminion.config.secret import Kind as Source
 from mixminion.config.secret import SecretSource
 from mixminion.crypto.rng import SystemRandom

@@ -65,7 +65,7 @@ class LargeMessageTests(AsyncTestCase):
         await deferToThread(wait_until, lambda: _counted(exit, "pooled") > 20, 60.0, "nothing came")
         await deferToThread(exit.kill)
         await deferToThread(exit.start)
-        self.assertRegex(await sending, r"sent in \d+ packets, of which \d+ are enough")
+        self.assertRegex(await sending, r"goes in \d+ packets, of which \d+ are enough")
         await deferToThread(wait_until, self.network.mails, 120.0, "it did not arrive")
         await deferToThread(exit.kill)
         await deferToThread(exit.start)

@@ -57,7 +57,7 @@ class MailboxTests(CommandCase):
         """A visit that fails still gives what had come, once, and says how it failed."""
         await self.run_command("mailbox", "create")
         self.came((b"a" * 8, None, b"Hello\n"), (b"b" * 8, b"h" * 16, b"sealed"))
-        done = await self.run_command("mailbox", "fetch")
+        done = await self.run_command("mailbox", "fetch", "--raw")
         self.assertEqual(done.code, 69)
         self.assertEqual(
             done.out,
@@ -78,12 +78,27 @@ class MailboxTests(CommandCase):
         self.assertEqual((b64decode(message["content"]), message["handle"]), (b"\xff\0", None))
         self.came((b"b" * 8, b"h" * 16, b"sealed"))
         inbox = self.folder / "inbox"
-        done = await self.run_command("mailbox", "fetch", "--json", "-o", str(inbox))
+        done = await self.run_command("mailbox", "fetch", "--raw", "--json", "-o", str(inbox))
         [message] = json.loads(done.out)["messages"]
         [path] = inbox.iterdir()
         self.assertEqual(message["file"], str(path))
         self.assertEqual((path.name, path.read_bytes()), (f"2-{'68' * 16}.reply", b"sealed"))
         self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+
+    async def test_not_opened(self):
+        """What cannot be opened is told, and stays until somebody takes it as it is."""
+        await self.run_command("mailbox", "create")
+        self.came((b"a" * 8, b"h" * 16, b"sealed"), (b"b" * 8, None, b"Hello\n"))
+        for shown in ("--- message, 2027-01-15T08:00:00Z, 6 octets\nHello\n", ""):
+            done = await self.run_command("mailbox", "fetch")
+            self.assertEqual(done.out, shown)
+            self.assertIn(
+                f"not opened: The answer belongs to a reply block ({'68' * 16})", done.err
+            )
+        done = await self.run_command("mailbox", "fetch", "--raw")
+        self.assertIn("sealed\n", done.out)
+        done = await self.run_command("mailbox", "fetch")
+        self.assertNotIn("not opened", done.err)
 
     async def test_folder_that_cannot_be(self):
         """What could not be written is written the next time."""

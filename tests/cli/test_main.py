@@ -17,6 +17,19 @@ from mixminion.testing.cases import SyncTestCase
 
 RUN = "import sys; from mixminion.cli.main import main; sys.exit(main())"
 
+EVERY_HELP = """
+import sys
+import click
+from mixminion.cli.main import mixminion
+from mixminion.cli.tree import commands
+
+for words, command in commands(mixminion):
+    with click.Context(command, info_name=" ".join(words)) as context:
+        assert command.get_help(context).startswith("Usage: ")
+    found = sorted({name.split(".")[0] for name in sys.modules} & {"twisted", "zope"})
+    print(*words, "imports", *(found or ["nothing"]))
+"""
+
 
 def run(*arguments: str, code: str = RUN, **environment: str) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own."""
@@ -34,14 +47,23 @@ class HelpTests(SyncTestCase):
         code = (
             "import sys; from mixminion.cli.main import main; code = main(['--help'])\n"
             "banned = ('twisted', 'zope', 'cryptography')\n"
+            "own = ('bar', 'lazy', 'main', 'status', 'telling')\n"
             "print([m for m in sys.modules if m.split('.')[0] in banned"
-            " or m.startswith('mixminion.cli.') and m.split('.')[2] not in ('main', 'lazy')])"
+            " or m.startswith('mixminion.cli.') and m.split('.')[2] not in own])"
         )
         done = run(code=code)
         *lines, imported = done.stdout.splitlines()
         self.assertEqual(imported, "[]")
         for name in main.COMMANDS:
             self.assertTrue(any(line.startswith(f"  {name} ") for line in lines), name)
+
+    def test_help_of_commands(self):
+        """Neither does the help of any command, all of which are shown here."""
+        done = run(code=EVERY_HELP)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        shown = done.stdout.splitlines()
+        self.assertGreater(len(shown), 60)
+        self.assertEqual([line for line in shown if not line.endswith(" imports nothing")], [])
 
     def test_nothing(self):
         """The command alone shows its help, as wrong usage."""

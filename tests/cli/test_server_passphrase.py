@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import select
 import shutil
 import signal
 import subprocess
@@ -22,6 +20,7 @@ from mixminion.disk import lock, private
 from mixminion.testing.cases import SyncTestCase
 from mixminion.testing.commands import free_port, wait_until
 from mixminion.testing.directory import sign_directory
+from tests.cli import terminal
 
 SECONDS = 60.0
 WORDS = "correct horse"
@@ -77,26 +76,9 @@ class PassphraseCase(SyncTestCase):
 
     def ask_it(self, answers: Sequence[str], command: str, *arguments: object) -> tuple[int, str]:
         """The same on a terminal, where each question is answered; code, and what it showed."""
-        pid, terminal = pty.fork()
-        if pid == 0:
-            words = self.words(command, *arguments)
-            os.execv(words[0], words)
-        shown, left, end = "", list(answers), time.monotonic() + SECONDS
-        while time.monotonic() < end:
-            if select.select([terminal], [], [], 0.1)[0]:
-                try:
-                    octets = os.read(terminal, 4096)
-                except OSError:
-                    break
-                if not octets:
-                    break
-                shown += octets.decode()
-            if left and shown.count(": ") > len(answers) - len(left):
-                os.write(terminal, left.pop(0).encode() + b"\n")
-                shown += "\n"
-        os.close(terminal)
+        code, shown = terminal.ask(self.words(command, *arguments), answers, seconds=SECONDS)
         self.said += shown
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown
+        return code, shown
 
     def words(self, command: str, *arguments: object) -> list[str]:
         """The command line."""

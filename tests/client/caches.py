@@ -14,6 +14,7 @@ from typing_extensions import override
 from mixminion.client.comparison import TIMEOUT, Comparison
 from mixminion.client.database import Database, InlineExecutor
 from mixminion.client.directory import Directory
+from mixminion.client.imported import ImportedServers
 from mixminion.client.progress import Event
 from mixminion.client.schedule import Schedule
 from mixminion.crypto.rng import SeededRandom
@@ -161,6 +162,7 @@ class CachesCase(SyncTestCase):
             ),
             schedule=self.schedule,
             configured=[Source(HostPort(host(n + 1), PORT)) for n in range(self.configured)],
+            beside=ImportedServers(self.database, InlineExecutor(), self.clock).beside,
             executor=InlineExecutor(),
             clock=self.clock,
             random=random,

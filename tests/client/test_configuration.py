@@ -4,12 +4,12 @@ from mixminion.client.configuration import (
     TEMPLATE,
     ClientSection,
     DirectorySection,
-    PathsSection,
     find,
     load,
 )
 from mixminion.client.configuration import proxy as proxies
 from mixminion.client.errors import ConfigurationUnreadable, NoConfiguration
+from mixminion.client.path_section import PathsSection
 from mixminion.config import ConfigErrors
 from mixminion.dirhttp.sources import Source
 from mixminion.disk.errors import PrivateFileError
@@ -53,7 +53,7 @@ class FindTests(SyncTestCase):
         ]
         text = "\n".join(lines).replace("authorities =", "authorities = " + "ab" * 32)
         path = self.home / "full.conf"
-        path.write_text(text.replace("sources =", "sources = 192.0.2.1:48099"))
+        path.write_text(text.replace("sources =", "sources = 192.0.2.1:48099", 1))
         self.assertEqual(load(path)[PathsSection].default_path, "*4")
 
 

@@ -38,7 +38,8 @@ class SlowExecutor:
 def put(name):
     return lambda c: (
         c.execute(
-            "INSERT INTO packets VALUES (?, 'handed', '', 0, 0, '', NULL, NULL, NULL)",
+            "INSERT INTO packets (id, state, entry, period, hour, packet)"
+            " VALUES (?, 'handed', '', 0, 0, '')",
             (ord(name),),
         ).rowcount
     )

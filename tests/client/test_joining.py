@@ -1,8 +1,9 @@
 from pathlib import Path
 
-from mixminion.client.configuration import TEMPLATE, DirectorySection, PathsSection, load
+from mixminion.client.configuration import TEMPLATE, DirectorySection, load
 from mixminion.client.errors import ConfigurationUnreadable, HasConfiguration
 from mixminion.client.joining import prepare, revise, write
+from mixminion.client.path_section import PathsSection
 from mixminion.config import ConfigErrors
 from mixminion.directory.bootstrap import Authority, Bootstrap
 from mixminion.testing.cases import SyncTestCase

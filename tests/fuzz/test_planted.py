@@ -9,6 +9,7 @@ from typing import Any
 from cryptography.x509 import AuthorityKeyIdentifier
 from twisted.logger import Logger
 
+from mixminion.client import blocks_text
 from mixminion.config import ini, values
 from mixminion.control import wire
 from mixminion.directory import parts
@@ -137,6 +138,12 @@ PLANTS = (
         transfer,
         "_relabelled",
         lambda head, label: fail_if(b"binary" in head and head.count(b"\r\n") > 3),
+    ),
+    Plant(
+        "reply-blocks",
+        blocks_text,
+        "_split",
+        lambda octets: fail_if(octets.count(b"\1\2") > 4),
     ),
     Plant("armor", armor, "_block", lambda kind, inside: fail_if(inside.count("") > 9)),
     Plant(

@@ -30,7 +30,7 @@ from twisted.web.server import Request
 from typing_extensions import override
 
 from mixminion.app.authority_keys import AuthorityKeys
-from mixminion.app.configuration import AUTHORITY_FILE
+from mixminion.app.usual import AUTHORITY_FILE
 from mixminion.authority import server
 from mixminion.authority.peers import Answer, NoAnswer, Peers, Refused
 from mixminion.authority.rounds import Rounds

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from tests.fuzz.driver import Target
 from tests.fuzz.targets import (
+    arrivals,
     authorities,
     dialogues,
     documents,
+    encrypted,
     exchanges,
     files,
     intakes,
@@ -26,9 +28,11 @@ ROOMS = (
     intakes,
     files,
     stores,
+    arrivals,
     authorities,
     exchanges,
     dialogues,
+    encrypted,
 )
 
 TARGETS: dict[str, Target] = {target.name: target for room in ROOMS for target in room.TARGETS}

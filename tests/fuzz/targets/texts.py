@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
-from mixminion.client import addresses, compose
+from mixminion.client import addresses, blocks_text, compose
 from mixminion.client.errors import BadAddress as BadClientAddress
 from mixminion.client.errors import BadSubject, NoHeader, NotText
 from mixminion.counters import Counters
@@ -23,6 +24,10 @@ from mixminion.paths import language
 from mixminion.paths.errors import BadPath
 from mixminion.payload import capability, deflate, frame, message
 from mixminion.payload.errors import BadCapability
+from mixminion.sphinx import suites
+from mixminion.sphinx.errors import BadSurb
+from mixminion.sphinx.geometry import Geometry
+from mixminion.sphinx.surb import Surb
 from mixminion.testing.clock import HeapClock
 from mixminion.util import armor, times
 from mixminion.util.hostport import HostPort
@@ -310,6 +315,38 @@ def _armor() -> Subject:
     return Subject(run, corpus)
 
 
+def _reply_blocks() -> Subject:
+    """Files in which reply blocks are looked for."""
+    sizes = Geometry(suites.X25519, 3, 96, 1024)
+    random = SeededRandom(b"reply blocks")
+    header = sizes.suite.ad + random.octets(sizes.header - 2)
+    made = [
+        Surb(sizes, n, n + 9, header, random.octets(32), random.octets(64)).encode() for n in (1, 2)
+    ]
+    text = blocks_text.encode(made).encode()
+    quoted = b"\n".join(b"> " + line for line in text.split(b"\n"))
+    mails = [
+        b"Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\n"
+        + transfer.encode(text, "base64"),
+        b"Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\n"
+        + transfer.encode(text, "quoted-printable"),
+        b'Content-Type: multipart/signed; boundary="a b"\n\n--a b\n\n' + text + b"--a b--\n",
+    ]
+
+    def run(octets: bytes) -> object:
+        found = blocks_text.find(octets)
+        good = []
+        for block in found:
+            with contextlib.suppress(BadSurb):
+                blocks_text.head(block)
+                good.append(block)
+        if good:
+            assert blocks_text.find(blocks_text.encode(good).encode()) == good
+        return len(found), len(good)
+
+    return Subject(run, [b"".join(made), text, b"Hello,\n" + quoted, *mails])
+
+
 def _host_ports() -> Subject:
     corpus = [b"192.0.2.1:48099", b"[::1]:80", b"mx.example:25", b"[2001:db8::ffff:1.2.3.4]:1"]
 
@@ -379,6 +416,14 @@ TARGETS = [
     ),
     Target("compose-mail", _whole_mails, (MailError, NoHeader), LINES, _MAIL_WORDS, 32_768),
     Target("armor", _armor, (armor.BadArmor,), LINES, _ARMOR_WORDS, 32_768),
+    Target(
+        "reply-blocks",
+        _reply_blocks,
+        (armor.BadArmor,),
+        (*LINES, *mutators.OCTETS),
+        (*_ARMOR_WORDS, *_MIME_WORDS, b"> ", b"\2\2", b"\1\2"),
+        16_384,
+    ),
     Target("host-port", _host_ports, (ValueError,), SHORT, _PLACE_WORDS, 400),
     Target("source", _sources, (BadSource,), SHORT, _PLACE_WORDS, 400),
     Target("time", _times, (ValueError,), SHORT, (b"+00:00", b"24:00:00", b"-02-29"), 64),
