@@ -40,6 +40,7 @@ from mixminion.client.opened import Kind, Opened
 from mixminion.client.outbox import Unbuilt, Waiting
 from mixminion.client.outgoing import Outgoing
 from mixminion.client.pinging import Ping
+from mixminion.client.preview import Preview
 from mixminion.client.progress import (
     Asked,
     AskingForKey,
@@ -117,6 +118,7 @@ __all__ = [
     "PartialReply",
     "PathChosen",
     "Ping",
+    "Preview",
     "Progress",
     "Receipt",
     "ReceiptState",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mixminion.errors import (
     EX_CANTCREAT,
+    EX_DATAERR,
     EX_TEMPFAIL,
     EX_UNAVAILABLE,
     OperatorError,
@@ -58,3 +59,11 @@ class NotErased(UserError):
 
     code = "not-erased"
     sentence = "Nothing was erased: that takes a yes, or --yes where nobody can be asked."
+
+
+class NoRecipients(UserError):
+    """A mail that is to name its recipients, and does not."""
+
+    code = "no-recipients"
+    sentence = "The mail does not say to whom it goes: {why}; put user@example.org there."
+    exit_code = EX_DATAERR

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mixminion import api
-from mixminion.cli import answering, given
+from mixminion.cli import answering, given, previewing
 from mixminion.cli.client import config_option, run, say, tell
+from mixminion.cli.insisting import insist
 from mixminion.cli.keys import read_key_file
 from mixminion.cli.output import json_option, print_result
 from mixminion.cli.telling import current
@@ -135,6 +136,17 @@ KEPT = "the message is kept: `mixminion queue flush` sends it."
     type=click.Path(path_type=Path),
     help="Write its packets to a new FILE, for another machine to send (`mixminion queue import`).",
 )
+@click.option(
+    "--preview",
+    is_flag=True,
+    help="Send nothing: show what would arrive, what in it may tell of you, and what it takes.",
+)
+@click.option(
+    "--wait",
+    is_flag=True,
+    help="Until the first server has it, however long that takes; without it one attempt is made,"
+    " and the message is kept.",
+)
 @json_option
 @config_option
 def command(
@@ -159,6 +171,8 @@ def command(
     identity: str | None,
     only_keep: bool,
     output: Path | None,
+    preview: bool,
+    wait: bool,
     as_json: bool,
 ) -> None:
     """Send a message anonymously.
@@ -169,6 +183,10 @@ def command(
     A message that is too large for one packet goes in several, each by a path of its own;
     some of them may be lost.
     """
+    if wait and (only_keep or output is not None or preview):
+        raise click.UsageError("With --wait it is sent, and not with --queue, -o or --preview.")
+    if preview and (only_keep or output is not None or answered is not None):
+        raise click.UsageError("--preview is for -t, and sends nothing: without --queue, -o, -R.")
     if whole and subject is not None:
         raise click.UsageError("With --message the subject stands in the message itself.")
     answering.check(
@@ -192,14 +210,35 @@ def command(
     )
     blocks = None if answered is None else answering.blocks(answered)
     content = [given.read(source)]  # taken out below: nothing holds what may be large
+    if preview:
+        _preview(
+            config,
+            lambda client: client.preview(
+                to,
+                content.pop(),
+                cc=cc,
+                bcc=bcc,
+                subject=subject,
+                name=name,
+                reply_to=reply_to,
+                whole=whole,
+                path=path,
+                copies=copies,
+                encrypt=encrypt,
+                encrypt_to=public,
+                progress=tell,
+            ),
+            as_json=as_json,
+        )
+        return
     hand_over = not only_keep and output is None
     if config[configuration.ClientSection].one_shot_notice and hand_over:
         say(NOTICE)
-    kept = False
+    kept: int | None = None
 
     def progress(event: api.Event) -> None:
         nonlocal kept
-        kept = kept or isinstance(event, api.Kept)
+        kept = event.id if isinstance(event, api.Kept) else kept
         tell(event)
 
     async def send(client: api.Client) -> api.Sent:
@@ -244,17 +283,31 @@ def command(
             await client.export(output.absolute(), numbers)
         return sent
 
+    async def insisting(client: api.Client) -> api.Sent | None:
+        try:
+            return await send(client)
+        except api.NotHandedOver as error:
+            if not wait or kept is None:
+                raise
+            await insist(client, kept, error)
+            return None
+
     try:
-        sent = run(config, send)
+        sent = run(config, insisting)
     except KeyboardInterrupt:
-        say(f"Interrupted; {KEPT if kept else 'nothing was sent or kept.'}", always=True)
+        say(
+            f"Interrupted; {KEPT if kept is not None else 'nothing was sent or kept.'}", always=True
+        )
         raise
     except api.MixminionError as error:
-        if not kept:
+        if kept is None:
             say("nothing was sent or kept")
-        data = {"sent": False, "kept": kept, "error": error.code}
+        data = {"sent": False, "kept": kept is not None, "error": error.code}
         print_result(data, (), as_json=as_json)
         raise
+    if sent is None:
+        print_result({"sent": True, "number": kept}, (), as_json=as_json)
+        return
     if output is not None:
         say(f"not sent: {_packets(sent.packets)} written to {output}")
     elif only_keep:
@@ -263,6 +316,16 @@ def command(
         say("a receipt is waited for: `mixminion receipts check` fetches it")
     where = {} if output is None else {"file": str(output)}
     print_result({**_result(sent), **where}, (), as_json=as_json)
+
+
+def _preview(
+    config: api.Config,
+    look: Callable[[api.Client], Coroutine[Any, Any, api.Preview]],
+    *,
+    as_json: bool,
+) -> None:
+    found = run(config, look)
+    print_result(previewing.data(found), previewing.lines(found), as_json=as_json)
 
 
 def _result(sent: api.Sent) -> Mapping[str, Any]:

@@ -46,6 +46,7 @@ from mixminion.client.outgoing import Outgoing
 from mixminion.client.packets import Letter
 from mixminion.client.path_section import PathsSection
 from mixminion.client.pinging import Ping
+from mixminion.client.preview import Preview, look
 from mixminion.client.progress import Event, LeftOut, Progress, Sent, silent
 from mixminion.client.receipts import Receipts
 from mixminion.client.remembering import ReplyBlocksSection
@@ -182,6 +183,7 @@ class Client(Service):
             random,
             executor,
             self.entries,
+            lambda: self._running.visit_every,
         )
         """What became of messages that were sent with a receipt."""
         self.inbox = Inbox(
@@ -209,6 +211,7 @@ class Client(Service):
                 SeededRandom(random.octets(32)),
             ),
             aging=self._aging,
+            receipts=self.receipts,
             clock=reactor,
             random=SeededRandom(random.octets(32)),
         )
@@ -263,10 +266,74 @@ class Client(Service):
         :raises NotHandedOver: it was not sent, but is kept; see :meth:`flush`.
         :raises MixminionError: nothing was sent or kept.
         """
+        everybody, composed, letter = await self._letter(
+            address, content, cc, bcc, compose.Shown(name, reply_to), subject, whole, path,
+            encrypt, encrypt_to, reply_blocks, identity, progress,
+        )  # fmt: skip
+        del content  # it may be large, and the caller may have let go of it
+        left_out = composed.left_out
+        del everybody, composed
+        if left_out:
+            progress(LeftOut(left_out))
+        if receipt:
+            return await self.receipts.send(
+                letter, progress, copies=copies, too_large=large, hand_over=hand_over
+            )
+        return await self._sender.send(
+            letter, progress, copies=copies, large=large, hand_over=hand_over
+        )
+
+    async def preview(
+        self,
+        address: str | Sequence[str],
+        content: bytes,
+        *,
+        cc: Sequence[str] = (),
+        bcc: Sequence[str] = (),
+        subject: str | None = None,
+        name: str | None = None,
+        reply_to: str | None = None,
+        whole: bool = False,
+        path: str | None = None,
+        copies: int = 1,
+        encrypt: bool = False,
+        encrypt_to: bytes | None = None,
+        progress: Progress = silent,
+    ) -> Preview:
+        """What :meth:`send` would make of a message, what the recipient would get of it, and what
+        in it may give the sender away; nothing is sent or kept.
+
+        :raises MixminionError: it could not be sent.
+        """
+        everybody, composed, letter = await self._letter(
+            address, content, cc, bcc, compose.Shown(name, reply_to), subject, whole, path,
+            encrypt, encrypt_to, 0, None, progress,
+        )  # fmt: skip
+        view, now = await self.view(progress=progress), self._clock.seconds()
+        return await self._executor.run(
+            look, view, everybody, composed, letter, copies, now, self._random
+        )
+
+    async def _letter(
+        self,
+        address: str | Sequence[str],
+        content: bytes,
+        cc: Sequence[str],
+        bcc: Sequence[str],
+        shown: compose.Shown,
+        subject: str | None,
+        whole: bool,
+        path: str | None,
+        encrypt: bool,
+        encrypt_to: bytes | None,
+        reply_blocks: int,
+        identity: str | None,
+        progress: Progress,
+    ) -> tuple[recipients.Recipients, compose.Composed, Letter]:
+        """A message as it leaves, with the same before it is encrypted."""
         shown_to = [address] if isinstance(address, str) else list(address)
         everybody = recipients.gather(shown_to, cc, bcc)
         to = everybody.address
-        shown = compose.Shown(name, reply_to)
         key = None
         if encrypt or encrypt_to is not None:
             written = [*shown_to, *cc, *bcc]
@@ -279,23 +346,11 @@ class Client(Service):
             )
         del content  # it may be large, and the caller may have let go of it
         path = await self._route(to.server, path, progress)
+        leaving = composed
         if key is not None:
             view = await self.view(progress=progress)
-            composed = await self._executor.run(sealing.seal, view, to, composed, key)
-        if composed.left_out:
-            progress(LeftOut(composed.left_out))
-        letter = Letter(to.exit, to.recipients, composed.parts, path)
-        if receipt:
-            return await self.receipts.send(
-                letter, progress, copies=copies, too_large=large, hand_over=hand_over
-            )
-        return await self._sender.send(
-            letter,
-            progress,
-            copies=copies,
-            large=large,
-            hand_over=hand_over,
-        )
+            leaving = await self._executor.run(sealing.seal, view, to, composed, key)
+        return everybody, composed, Letter(to.exit, to.recipients, leaving.parts, path)
 
     async def count_packets(
         self,
