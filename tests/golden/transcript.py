@@ -10,8 +10,8 @@
     = 75
 
 ``%`` is done to the network, ``$`` is run by bash in a home that has joined it, whose name is
-that of nobody else; the next lines are what it printed, its exit code last.  The same line more than
-once in a row is there once: which servers are asked, and how many, is another each time.
+that of nobody else; the next lines are what it printed, its exit code last.  The same line more
+than once in a row is there once: which servers are asked, and how many, is another each time.
 """
 
 from __future__ import annotations
