@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mixminion import api
-from mixminion.cli import answering, given
+from mixminion.cli import answering, given, owner, reactor
 from mixminion.cli.client import config_option, run, say, tell
+from mixminion.cli.errors import LeftByAgent
 from mixminion.cli.keys import read_key_file
 from mixminion.cli.output import json_option, print_result
 from mixminion.cli.telling import current
@@ -22,6 +24,7 @@ NOTICE = (
     " (Silence this with one-shot-notice = no.)"
 )
 KEPT = "the message is kept: `mixminion queue flush` sends it."
+BY_AGENT = "the message is kept, and the agent sends it."
 
 
 @click.command()
@@ -185,7 +188,8 @@ def command(
     blocks = None if answered is None else answering.blocks(answered)
     content = [given.read(source)]  # taken out below: nothing holds what may be large
     hand_over = not only_keep and output is None
-    if config[configuration.ClientSection].one_shot_notice and hand_over:
+    agent = hand_over and owner.runs(config)
+    if config[configuration.ClientSection].one_shot_notice and hand_over and not agent:
         say(NOTICE)
     kept = False
 
@@ -193,6 +197,10 @@ def command(
         nonlocal kept
         kept = kept or isinstance(event, api.Kept)
         tell(event)
+
+    def numbers(sent: api.Sent) -> list[int]:
+        """An answer's packets have numbers of their own, one after the other."""
+        return [sent.id] if blocks is None else [*range(sent.id, sent.id + sent.packets)]
 
     async def send(client: api.Client) -> api.Sent:
         if blocks is not None:
@@ -206,7 +214,7 @@ def command(
                 large=large,
                 reply_blocks=reply_blocks,
                 identity=identity,
-                hand_over=hand_over,
+                hand_over=hand_over and not agent,
                 progress=progress,
             )
         else:
@@ -226,19 +234,20 @@ def command(
                 encrypt_to=public,
                 reply_blocks=reply_blocks,
                 identity=identity,
-                hand_over=hand_over,
+                hand_over=hand_over and not agent,
                 progress=progress,
             )
         if output is not None:
-            # an answer's packets have numbers of their own, one after the other
-            numbers = [sent.id] if blocks is None else range(sent.id, sent.id + sent.packets)
-            await client.export(output.absolute(), numbers)
+            await client.export(output.absolute(), numbers(sent))
         return sent
 
     try:
         sent = run(config, send)
+        if agent:
+            sent = _by_agent(config, sent, numbers(sent))
     except KeyboardInterrupt:
-        say(f"Interrupted; {KEPT if kept else 'nothing was sent or kept.'}", always=True)
+        left = BY_AGENT if agent else KEPT
+        say(f"Interrupted; {left if kept else 'nothing was sent or kept.'}", always=True)
         raise
     except api.MixminionError as error:
         if not kept:
@@ -249,9 +258,21 @@ def command(
     if output is not None:
         say(f"not sent: {_packets(sent.packets)} written to {output}")
     elif only_keep:
-        say(f"not sent, but kept as number {sent.id}: `mixminion queue flush` sends it")
+        by = "the agent sends it" if owner.runs(config) else "`mixminion queue flush` sends it"
+        say(f"not sent, but kept as number {sent.id}: {by}")
     where = {} if output is None else {"file": str(output)}
     print_result({**_result(sent), **where}, (), as_json=as_json)
+
+
+def _by_agent(config: api.Config, sent: api.Sent, numbers: list[int]) -> api.Sent:
+    """Have the agent send what is kept, and wait until it has."""
+    say("the agent sends it at a moment of its own")
+    _, left = owner.follow(config, numbers)
+    if left:
+        raise LeftByAgent(sentence=next(iter(left.values()))["sentence"])
+    handed = replace(sent, handed=True, expected=reactor.now() + sent.delay)
+    tell(handed)
+    return handed
 
 
 def _result(sent: api.Sent) -> Mapping[str, Any]:
