@@ -145,7 +145,7 @@ def delete(config: api.Config, name: str, yes: bool, as_json: bool) -> None:
         await client.identities.delete(name)
 
     run(config, forget)
-    print_result({"deleted": name}, [f"{name} is deleted."], as_json=as_json)
+    print_result({"deleted": name}, [f"{name} is deleted."], as_json=as_json, confirms=True)
 
 
 @command.command()
@@ -176,7 +176,7 @@ def export(
         return await client.identities.export(secret, names)
 
     private.write(file.absolute(), run(config, write))
-    print_result({"file": str(file)}, [f"Written to {file}."], as_json=as_json)
+    print_result({"file": str(file)}, [f"Written to {file}."], as_json=as_json, confirms=True)
 
 
 @command.command("import")
@@ -209,7 +209,7 @@ def import_identities(
         "reply_blocks": restored.blocks,
     }
     lines = [f"New: {said}, {restored.mailboxes} mailboxes, {restored.blocks} reply blocks."]
-    print_result(data, lines, as_json=as_json)
+    print_result(data, lines, as_json=as_json, confirms=True)
 
 
 def _data(identity: api.Identity) -> Mapping[str, Any]:

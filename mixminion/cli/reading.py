@@ -141,7 +141,7 @@ def _tell(opened: api.Opened) -> None:
         case api.Kind.RECEIPT:
             say("a receipt")
         case api.Kind.CLOSED if opened.error is not None:
-            say(f"not opened: {api.render(opened.error)}")
+            say(f"not opened: {api.render(opened.error)}", always=True)
 
 
 def _file_name(opened: api.Opened) -> str:

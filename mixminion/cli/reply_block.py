@@ -12,7 +12,7 @@ import click
 from mixminion import api
 from mixminion.app import passphrase as passphrases
 from mixminion.cli import given
-from mixminion.cli.client import config_option, run, say, tell
+from mixminion.cli.client import config_option, run, tell
 from mixminion.cli.durations import DURATION
 from mixminion.cli.output import json_option, print_result, table
 from mixminion.cli.passphrase import passphrase_options
@@ -86,9 +86,16 @@ def create(
     if binary and output is None and as_json:
         raise click.UsageError("--binary with --json needs a file: say -o FILE")
 
+    told: list[api.BlocksMade] = []
+
+    def progress(event: api.Event) -> None:
+        tell(event)
+        if isinstance(event, api.BlocksMade):
+            told.append(event)
+
     async def make(client: api.Client) -> list[bytes]:
         return await client.reply_blocks.create(
-            count, lifetime=lifetime, identity=identity, address=address, progress=tell
+            count, lifetime=lifetime, identity=identity, address=address, progress=progress
         )
 
     made = run(config, make)
@@ -96,7 +103,14 @@ def create(
     heads = [blocks_text.head(each) for each in made]
     begins = times.to_text(min(each.not_before for each in heads))
     ends = times.to_text(max(each.not_after for each in heads))
-    data = {"blocks": len(made), "not_before": begins, "not_after": ends}
+    data: dict[str, Any] = {
+        "blocks": len(made),
+        "identity": told[0].identity,
+        "address": told[0].address,
+        "handles": [handle.hex() for handle in told[0].handles],
+        "not_before": begins,
+        "not_after": ends,
+    }
     if output is not None:
         private.write(output.absolute(), octets)
         print_result({**data, "file": str(output)}, (), as_json=as_json)
@@ -106,8 +120,6 @@ def create(
         sys.stdout.flush()
         sys.stdout.buffer.write(octets)
         sys.stdout.flush()
-    if not as_json:
-        say(f"{len(made)} reply blocks, to be answered until about {ends}")
 
 
 @command.command("list")
@@ -169,7 +181,7 @@ def delete(config: api.Config, numbers: tuple[int, ...], as_json: bool) -> None:
     for number in numbers:
         if number not in deleted:
             raise NoSuchReplyBlock(number=number)
-    print_result({"deleted": deleted}, [f"{len(deleted)} deleted"], as_json=as_json)
+    print_result({"deleted": deleted}, [f"{len(deleted)} deleted"], as_json=as_json, confirms=True)
 
 
 @command.command()
@@ -185,7 +197,7 @@ def expire(config: api.Config, as_json: bool) -> None:
         return await client.reply_blocks.expire()
 
     deleted = run(config, forget)
-    print_result({"deleted": deleted}, [f"{deleted} deleted"], as_json=as_json)
+    print_result({"deleted": deleted}, [f"{deleted} deleted"], as_json=as_json, confirms=True)
 
 
 @command.command()
@@ -209,7 +221,7 @@ def restore(
     restored = run(config, take)
     data = {"mailboxes": restored.mailboxes, "reply_blocks": restored.blocks}
     lines = [f"New: {restored.mailboxes} mailboxes, {restored.blocks} reply blocks."]
-    print_result(data, lines, as_json=as_json)
+    print_result(data, lines, as_json=as_json, confirms=True)
 
 
 async def _held(client: api.Client) -> api.View | None:

@@ -61,8 +61,15 @@ def of(event: api.Event, *, verbose: bool) -> Iterator[Sentence]:
             yield Sentence(f"chose a path of {len(path)}{f': {through}' if verbose else ''}")
             for warning in warnings:
                 yield Sentence(f"warning: {warning}", Weight.WARNING)
-        case api.BlockPassedOver(number, why):
-            yield Sentence(f"reply block {number} is passed over: {why}")
+        case api.BlockPassedOver(number, why, early):
+            weight = Weight.DETAIL if early else Weight.NOTE  # half of a pair is early as a rule
+            yield Sentence(f"reply block {number} is passed over: {why}", weight)
+        case api.BlocksMade(_, address, handles, not_after):
+            where = f"; answers come to {address}" if verbose else ""
+            until = times.to_text(not_after)
+            yield Sentence(
+                f"{len(handles)} reply blocks, to be answered until about {until}{where}"
+            )
         case api.BlocksUsed(used, left):
             blocks = "1 reply block" if used == 1 else f"{used} reply blocks"
             yield Sentence(f"answers with {blocks}; {left} more could be used now")

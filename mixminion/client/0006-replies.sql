@@ -5,8 +5,15 @@ ALTER TABLE packets ADD COLUMN block BLOB;
 -- By what every block that we used is recognised, so that none is used twice.
 CREATE TABLE used_blocks (
     digest BLOB    PRIMARY KEY,  -- SHA-256 of its header
-    until  INTEGER NOT NULL      -- when nobody can use it any more, Unix seconds
+    until  INTEGER NOT NULL,     -- when nobody can use it any more, Unix seconds
+    packet INTEGER NOT NULL      -- the packet that used it first
 );
+-- Of a packet that is deleted before it was given to anybody, nobody has seen the block.
+CREATE TRIGGER unused_blocks AFTER DELETE ON packets
+WHEN OLD.state = 'new' AND OLD.block IS NOT NULL
+BEGIN
+    DELETE FROM used_blocks WHERE packet = OLD.id;
+END;
 -- What was opened and read, so that a second copy is known for one.
 CREATE TABLE opened (
     digest BLOB    PRIMARY KEY,  -- SHA-256 of what came, as it came

@@ -126,8 +126,8 @@ def files(place: Path) -> Iterator[Path]:
 
 
 def _write(folder: Path, name: str, sealed: bytes, last: str) -> None:
-    """Write a copy, and delete those whose last day was before *last*."""
-    private.make_folder(folder)
+    """Write a copy, and delete those whose last day was before *last*.  The folder is not made:
+    it would be made beside a disk that is not there."""
     private.write(folder / name, sealed)
     with suppress(OSError):  # there is a new one, and that is what counts
         for path in folder.iterdir():

@@ -256,6 +256,8 @@ class _Reading:
             part = Fragment.parse(content)
         except BadPayload as error:
             raise Undecodable(why=f"a part of a reply: {error.problem}") from None
+        if part.whole.coding not in reply.CODINGS:
+            raise Undecodable(why="a part of a reply in an unknown coding")
         parts = self._inbox._parts
         added = await parts.add(unlocked.identity, part)
         if added.over or added.number in self._complete:

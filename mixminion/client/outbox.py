@@ -99,19 +99,20 @@ class Outbox:
     def add_replies(
         self, packets: Sequence[Packet], digests: Mapping[bytes, int], now: float, *, again: bool
     ) -> Deferred[list[int]]:
-        """Keep the packets of one answer and, by their *digests* with the date until which each
-        is usable, that their reply blocks are used; their ids, none when one was used already
-        and not *again*.  Of several packets the first one's id is what they are parts of."""
+        """Keep the packets of one answer and, by their *digests* in the same order with the dates
+        until which they are usable, that their reply blocks are used; their ids, none when one
+        was used already and not *again*.  Of several packets the first one's id is what they are
+        parts of."""
 
         def query(connection: sqlite3.Connection) -> list[int]:
             if not again and _used(connection, digests):
                 return []
             connection.execute("DELETE FROM used_blocks WHERE until < ?", (now - REMEMBERED,))
-            connection.executemany(
-                "INSERT OR REPLACE INTO used_blocks (digest, until) VALUES (?, ?)",
-                digests.items(),
-            )
             ids = [_insert(connection, packet, now) for packet in packets]
+            connection.executemany(
+                "INSERT OR IGNORE INTO used_blocks (digest, until, packet) VALUES (?, ?, ?)",
+                [(*used, id) for used, id in zip(digests.items(), ids, strict=True)],
+            )
             if len(ids) > 1:
                 connection.executemany(
                     "UPDATE packets SET part_of = ? WHERE id = ?", [(ids[0], id) for id in ids]

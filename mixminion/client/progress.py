@@ -121,6 +121,17 @@ class BlockPassedOver:
 
 
 @dataclass(frozen=True, slots=True)
+class BlocksMade:
+    """There are new reply blocks of *identity*, a name, to be given to somebody: the SURB ids by
+    which their answers are found, where those come, and when the last block ends, Unix seconds."""
+
+    identity: str
+    address: str
+    handles: tuple[bytes, ...]
+    not_after: int
+
+
+@dataclass(frozen=True, slots=True)
 class BlocksUsed:
     """So many reply blocks are used by an answer, and so many are left that can be used now."""
 
@@ -176,6 +187,7 @@ Event = (
     | Kept
     | HandedOver
     | BlockPassedOver
+    | BlocksMade
     | BlocksUsed
     | Sent
     | KeptLong

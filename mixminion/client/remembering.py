@@ -34,7 +34,7 @@ class ReplyBlocksSection:
         default=None,
         doc="""A folder, on another disk say, in which a copy of what opens the answers is written
         before reply blocks are handed out, sealed to their identity; for a machine that is
-        lost.""",
+        lost.  It has to be there: nothing is written beside a disk that is not.""",
     )
 
 

@@ -27,7 +27,7 @@ from mixminion.client.exporting import Restored
 from mixminion.client.identities import Identities, Identity, Unlocked
 from mixminion.client.inspecting import Inspected, ReplyBlock
 from mixminion.client.mailbox import Mailboxes
-from mixminion.client.progress import Progress, silent
+from mixminion.client.progress import BlocksMade, Progress, silent
 from mixminion.client.remembering import ReplyBlocksSection
 from mixminion.crypto import hpke
 from mixminion.crypto.kdf import sha256
@@ -48,12 +48,13 @@ NO_LISTS = Lists()
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A new block as it is handed out, and the id of what opens its answer."""
+    """A new block as it is handed out, the id of what opens its answer, and where that comes."""
 
     octets: bytes = field(repr=False)
     surb_id: bytes = field(repr=False)
     not_before: int
     not_after: int
+    address: str = field(repr=False)
 
 
 class ReplyBlocks:
@@ -102,6 +103,8 @@ class ReplyBlocks:
         view = await self._view(progress)
         known = await self._identities.get(identity)
         made = await self.make(view, known, count, lifetime=lifetime, address=address)
+        handles = tuple(each.surb_id for each in made)
+        progress(BlocksMade(known.name, made[0].address, handles, made[-1].not_after))
         return [each.octets for each in made]
 
     async def armored(self, count: int, identity: str | None, progress: Progress) -> str:
@@ -141,7 +144,7 @@ class ReplyBlocks:
         surb_ids = [key.surb_id for _, _, key in built]
         await self._copies.write(identity, surb_ids, chosen[-1].ends, now)
         return [
-            Made(block.encode(), key.surb_id, block.not_before, block.not_after)
+            Made(block.encode(), key.surb_id, block.not_before, block.not_after, where.text)
             for _, block, key in built
         ]
 

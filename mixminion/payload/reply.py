@@ -9,7 +9,7 @@ from __future__ import annotations
 from mixminion.interfaces import Random
 from mixminion.payload import deflate, fragments, frame
 from mixminion.payload.errors import BadPayload, Problem, TooLarge
-from mixminion.payload.fragments import Whole
+from mixminion.payload.fragments import Coding, Whole
 from mixminion.payload.frame import Frame, Kind
 from mixminion.sphinx import crossover, surb
 from mixminion.sphinx.geometry import TAG, Geometry
@@ -17,6 +17,9 @@ from mixminion.sphinx.surb import Surb, SurbKey
 
 INSIDE = frozenset({Kind.REPLY, Kind.DEFLATED, Kind.FRAGMENT})
 """The kinds of frames in a sealed reply."""
+
+CODINGS = frozenset({Coding.PLAIN, Coding.DEFLATED})
+"""The codings of fragments there."""
 
 
 def capacity(geometry: Geometry) -> int:

@@ -187,6 +187,7 @@ class ExportTests(BlocksCase):
     async def test_copies(self):
         """What was made after the export is taken over from the folder that was configured."""
         place = self.folder / "stick"
+        place.mkdir()
         self.configure(f"[ReplyBlocks]\ncopies = {place}\n")
         file = str(self.folder / "keys")
         await self.result("identity", "create", "default", "--passphrase-file", self.secret)

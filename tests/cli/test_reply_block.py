@@ -17,6 +17,7 @@ class CreateTests(BlocksCase):
         [box] = await self.result("mailbox", "list")
         listed = await self.result("reply-block", "list")
         self.assertEqual([each["address"] for each in listed], [box["address"]] * 2)
+        self.assertNotIn(box["address"], done.err)
         shown = await self.result("identity", "show")
         self.assertEqual((shown["name"], shown["address"]), ("default", box["address"]))
         shown = await self.result("reply-block", "show", "-", stdin=done.out.encode())
@@ -46,6 +47,8 @@ class CreateTests(BlocksCase):
         """JSON has the text; octets on standard output are octets and nothing else."""
         made = await self.result("reply-block", "create")
         self.assertEqual(len(blocks_text.find(made["text"].encode())), made["blocks"])
+        listed = await self.result("reply-block", "list")
+        self.assertEqual([each["handle"] for each in listed], made["handles"])
         done = await self.run_command("reply-block", "create", "--binary", "--json")
         self.assertEqual((done.code, done.out), (64, ""))
 

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from mixminion import api
 from mixminion.directory.parameters import Parameters
+from mixminion.sphinx.geometry import Geometry
 from mixminion.testing.cases import SyncTestCase
 from mixminion.testing.virtual import VirtualNetwork
 from tests.client.test_mailbox import exits
@@ -20,9 +21,14 @@ T = TypeVar("T")
 class ConversationCase(SyncTestCase):
     """Alice's and Bob's clients, and four mixes with mailboxes."""
 
+    sizes: Geometry | None = None  #: other than the default
+
     def setUp(self) -> None:
         self.network = VirtualNetwork(
-            Path(self.mktemp()), parameters=Parameters.local_demo(), exits=exits
+            Path(self.mktemp()),
+            parameters=Parameters.local_demo(),
+            geometry=self.sizes,
+            exits=exits,
         )
         self.network.start()
         self.addCleanup(self.network.stop)

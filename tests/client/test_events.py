@@ -11,6 +11,7 @@ from mixminion.client.progress import (
     Asked,
     AskingForKey,
     BlockPassedOver,
+    BlocksMade,
     BlocksUsed,
     Compared,
     Deleted,
@@ -101,7 +102,17 @@ EXAMPLES: tuple[tuple[Event, dict[str, Any]], ...] = (
     ),
     (
         BlockPassedOver(2, "used before"),
-        {"event": "block-passed-over", "block": 2, "why": "used before"},
+        {"event": "block-passed-over", "block": 2, "why": "used before", "early": False},
+    ),
+    (
+        BlocksMade("bob", "bob@example.org", (bytes(16), b"a" * 16), 1_800_000_000),
+        {
+            "event": "blocks-made",
+            "identity": "bob",
+            "address": "bob@example.org",
+            "handles": ["00" * 16, "61" * 16],
+            "not_after": "2027-01-15T08:00:00Z",
+        },
     ),
     (BlocksUsed(1, 3), {"event": "blocks-used", "used": 1, "left": 3}),
     (InFragments(7, 4), {"event": "in-fragments", "packets": 7, "needed": 4}),

@@ -110,6 +110,7 @@ class CopiesTests(ExportCase):
     def setUp(self) -> None:
         super().setUp()
         self.place = self.folder / "stick"
+        self.place.mkdir()
         self.copying()
 
     def copying(self, more: str = "") -> None:
@@ -145,9 +146,10 @@ class CopiesTests(ExportCase):
 
     def test_before_they_are_handed_out(self) -> None:
         """Where no copy can be written no block is handed out, and none is remembered."""
-        self.place.write_bytes(b"a file, not a folder")
+        self.place.rmdir()
         self.assertRaises(WriteFailed, self.make)
         self.assertEqual(self.ask(self.blocks.all()), [])
+        self.assertFalse(self.place.exists())
 
     def test_sealed(self) -> None:
         """A copy is private, and says nothing of addresses."""

@@ -226,15 +226,21 @@ class KeptTests(ReplyingCase):
         self.assertEqual(len(self.flush().handed), 3)
         self.assertEqual(len(self.arrived()), 3)
 
-    def crash(self, block: bytes) -> api.Waiting:
-        """The answer is kept, and the process dies before it was given to anybody."""
-        self.ask(self.client.view())
-        self.wire.part(["127.0.0.1"], [mix.host for mix in self.network.mixes])
-        sending = Deferred.fromCoroutine(self.client.reply([block], b"x", path="?, mix4, *2"))
-        self.failureResultOf(self.settled(sending), api.NotHandedOver)
-        self.wire.heal()
+    def restart(self) -> None:
         self.ask(self.client.close())
         self.client = self.make_client()
+
+    def crash(self, block: bytes, *, again: bool = False) -> api.Waiting:
+        """The answer is kept, and the process dies before it was given to anybody."""
+        self.restart()
+        self.ask(self.client.view())
+        self.wire.part(["127.0.0.1"], [mix.host for mix in self.network.mixes])
+        sending = Deferred.fromCoroutine(
+            self.client.reply([block], b"x", path="?, mix4, *2", again=again)
+        )
+        self.failureResultOf(self.settled(sending), api.NotHandedOver)
+        self.wire.heal()
+        self.restart()
         waiting: api.Waiting
         [waiting] = self.ask(self.client.waiting())
         self.assertTrue(waiting.answers and not waiting.handed)
@@ -262,6 +268,26 @@ class KeptTests(ReplyingCase):
         self.assertIsInstance(error, BlockOver)
         self.assertIn("was over", error.fields["why"])
         self.assertEqual(self.network.arrived, [])
+
+    def test_deleted(self) -> None:
+        """The block of an answer that is deleted before anybody was given it can be used; one that
+        was used before that answer, or of one that may have left, cannot."""
+        block = self.block(way=("mix4",))
+        waiting = self.crash(block)
+        self.assertEqual(self.ask(self.client.discard([waiting.id])), 1)
+        self.reply([block], b"another")
+        for mix in self.network.mixes:
+            mix.intake.refusal = Refusal.FULL
+        waiting = self.crash(block, again=True)
+        self.ask(self.client.discard([waiting.id]))
+        self.fails(NoUsableBlock, [block])
+        for mix in self.network.mixes:
+            mix.intake.refusal = Refusal.FULL
+        other = self.block()
+        self.fails(api.NotHandedOver, [other])
+        [waiting] = self.ask(self.client.waiting())
+        self.ask(self.client.discard([waiting.id]))
+        self.fails(NoUsableBlock, [other])
 
     def test_about_to_miss(self) -> None:
         """Nor is it handed over when its block could end on its way."""

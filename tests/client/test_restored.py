@@ -1,4 +1,4 @@
-"""A machine that is lost while its owner waits for an answer."""
+"""Answers in unusual cases: another suite, and a machine that is lost while its owner waits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,22 @@ import shutil
 
 from mixminion import api
 from mixminion.client.identity_errors import PassphraseNeeded
+from mixminion.sphinx import geometry
 from tests.client.conversations import ConversationCase
+
+
+class SuiteTests(ConversationCase):
+    """The other suite, whose slots have less room."""
+
+    sizes = geometry.default("x25519")
+
+    def test_answer(self) -> None:
+        """Blocks of a third of the length, opened as others are."""
+        blocks = self.blocks(self.alice)
+        self.assertEqual([len(each) for each in blocks], [self.sizes.surb])
+        self.answer(self.bob, blocks, b"Yes.")
+        [opened] = self.read(self.alice)
+        self.assertEqual(opened.content, b"Yes.")
 
 
 class RestoredTests(ConversationCase):
