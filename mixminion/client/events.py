@@ -63,9 +63,8 @@ def to_json(event: Event) -> dict[str, Any]:
         case PathChosen(path, warnings):
             nicknames = [server.nickname for server in path]
             return {"event": "path-chosen", "path": nicknames, "warnings": _warnings(warnings)}
-<<<<<<< HEAD
-        case BlockPassedOver(number, why):
-            return {"event": "block-passed-over", "block": number, "why": why}
+        case BlockPassedOver(number, why, early):
+            return {"event": "block-passed-over", "block": number, "why": why, "early": early}
         case BlocksMade(identity, address, handles, not_after):
             return {
                 "event": "blocks-made",
@@ -74,10 +73,6 @@ def to_json(event: Event) -> dict[str, Any]:
                 "handles": [handle.hex() for handle in handles],
                 "not_after": times.to_text(not_after),
             }
-=======
-        case BlockPassedOver(number, why, early):
-            return {"event": "block-passed-over", "block": number, "why": why, "early": early}
->>>>>>> 6213dfc
         case BlocksUsed(used, left):
             return {"event": "blocks-used", "used": used, "left": left}
         case InFragments(packets, needed):
