@@ -35,7 +35,7 @@ fuzz: .venv/.test
 	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 integration: .venv/.test
-	.ci/install postfix inn2 openssl dovecot-imapd dovecot-lmtpd opendkim gcc libc6-dev e2fsprogs mount tinyproxy
+	.ci/install mutt git git-email postfix inn2 openssl dovecot-imapd dovecot-lmtpd opendkim gcc libc6-dev e2fsprogs mount tinyproxy
 	$(TRIAL) tests.integration
 
 bench: .venv/.test

@@ -40,6 +40,7 @@ from mixminion.client.opened import Kind, Opened
 from mixminion.client.outbox import Unbuilt, Waiting
 from mixminion.client.outgoing import Outgoing
 from mixminion.client.pinging import Ping
+from mixminion.client.preview import Preview
 from mixminion.client.progress import (
     Asked,
     AskingForKey,
@@ -62,6 +63,7 @@ from mixminion.client.progress import (
     Sent,
     Warned,
 )
+from mixminion.client.receipt_rows import Receipt, ReceiptState
 from mixminion.client.reply_parts import PartialReply
 from mixminion.client.report import DirectoryReport, HeldConsensus, SignedTwice
 from mixminion.client.sender import Flushed
@@ -116,7 +118,10 @@ __all__ = [
     "PartialReply",
     "PathChosen",
     "Ping",
+    "Preview",
     "Progress",
+    "Receipt",
+    "ReceiptState",
     "ReplyBlock",
     "Restored",
     "Sent",

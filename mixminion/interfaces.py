@@ -244,6 +244,27 @@ class Accepted:
     record: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A packet of the server's own, for the server with the node id ``destination``: to be stored
+    under it and released at ``due``, Unix seconds."""
+
+    destination: bytes
+    packet: bytes
+    due: float
+
+
+class IReceiptSender(Interface):
+    """How exits tell senders what became of their messages; the mix implements it."""
+
+    def make(blocks: Sequence[bytes], content: bytes) -> Departure | None:
+        """A packet that brings *content* to whoever made one of the reply *blocks*; None when none
+        of them can be used, or this server has sent as many lately as it may."""
+
+    def depart(record_id: int, departure: Departure) -> None:
+        """It is in the store under that id: have it leave."""
+
+
 class IMailboxes(Interface):
     """What is held for owners of capabilities, as the protocol sees it by which they fetch it."""
 
@@ -261,6 +282,9 @@ class IDelivery(Interface):
     """The exits of a server, as the mix sees them (exits.delivery implements it)."""
 
     mailboxes = Attribute("An :class:`IMailboxes`; None without an exit that holds.")
+
+    def answer_by(sender: IReceiptSender) -> None:
+        """How receipts leave; called before :meth:`recall`.  Without it there are none."""
 
     def accept(payload: bytes, due: float) -> Accepted | str:
         """A forward packet's opened body (after its zero tag).  Message-ID and Date are made

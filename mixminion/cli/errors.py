@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mixminion.errors import (
     EX_CANTCREAT,
+    EX_DATAERR,
     EX_TEMPFAIL,
     EX_UNAVAILABLE,
     OperatorError,
@@ -77,3 +78,11 @@ class AgentEnded(OperatorError):
         " or `mixminion queue flush` sends it."
     )
     exit_code = EX_TEMPFAIL
+
+
+class NoRecipients(UserError):
+    """A mail that is to name its recipients, and does not."""
+
+    code = "no-recipients"
+    sentence = "The mail does not say to whom it goes: {why}; put user@example.org there."
+    exit_code = EX_DATAERR

@@ -32,6 +32,7 @@ COMMANDS = {
     "send": "Send a message anonymously.",
     "count-packets": "Say how many packets a message takes.",
     "queue": "Show, send or delete messages that were not sent yet.",
+    "receipts": "Ask what became of messages that were sent with a receipt.",
     "identity": "Names of your own, each with a key pair.",
     "reply-block": "Let people answer you: make, show and delete reply blocks.",
     "decode": "Read what came back: answers to your reply blocks, and messages.",
@@ -47,6 +48,7 @@ COMMANDS = {
     "directory": "Look at the directory: who signed it, and what changed.",
     "server": "Set up and run a server.",
     "authority": "Set up and run a directory authority.",
+    "completion": "Print what makes a shell complete these words.",
     "version": "Show versions.",
 }
 
@@ -70,17 +72,22 @@ def mixminion(config: str | None, debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code.  No error leaves a traceback, unless it was asked for."""
+    return run(mixminion, arguments)
+
+
+def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:
+    """The same for one *command* that is a program of its own."""
     telling = Telling()
-    code, error = _run(arguments, telling)
+    code, error = _run(command, arguments, telling)
     telling.end(code, error)
     return code
 
 
-def _run(arguments: Sequence[str] | None, telling: Telling) -> tuple[int, BaseException | None]:
+def _run(
+    command: click.Command, arguments: Sequence[str] | None, telling: Telling
+) -> tuple[int, BaseException | None]:
     try:
-        result = mixminion.main(
-            arguments, prog_name="mixminion", standalone_mode=False, obj=telling
-        )
+        result = command.main(arguments, prog_name=command.name, standalone_mode=False, obj=telling)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)

@@ -85,3 +85,12 @@ def now() -> float:
 
     reactor: Any = installed
     return float(reactor.seconds())
+
+
+async def sleep(seconds: float) -> None:
+    """Let the reactor run for so long."""
+    from twisted.internet import reactor as installed
+    from twisted.internet.task import deferLater
+
+    reactor: Any = installed
+    await deferLater(reactor, seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,10 @@ from typing import Any
 import click
 
 from mixminion import api
-from mixminion.cli import answering, given, owner, reactor
+from mixminion.cli import answering, completing, given, owner, previewing, reactor
 from mixminion.cli.client import config_option, run, say, tell
 from mixminion.cli.errors import LeftByAgent
+from mixminion.cli.insisting import insist
 from mixminion.cli.keys import read_key_file
 from mixminion.cli.output import json_option, print_result
 from mixminion.cli.telling import current
@@ -83,6 +84,7 @@ BY_AGENT = "the message is kept, and the agent sends it."
     "-P",
     "--path",
     metavar="PATH",
+    shell_complete=completing.servers,
     help="Servers, entry first and exit last: names, ? for a random one, *N for N of them, ~N"
     " for about N.",
 )
@@ -117,7 +119,18 @@ BY_AGENT = "the message is kept, and the agent sends it."
     help="Put N pairs of reply blocks below the text, so that it can be answered N times in this"
     " key period and N times in the next.  One pair takes half a packet.",
 )
-@click.option("--identity", metavar="NAME", help="Who reads the answers.  [default: default]")
+@click.option(
+    "--receipt",
+    is_flag=True,
+    help="Have the exit say what became of it, and send it again when no receipt comes: see"
+    " `mixminion receipts`.  The text is kept until then.",
+)
+@click.option(
+    "--identity",
+    metavar="NAME",
+    shell_complete=completing.identities,
+    help="Who reads the answers.  [default: default]",
+)
 @click.option(
     "--queue",
     "only_keep",
@@ -131,6 +144,17 @@ BY_AGENT = "the message is kept, and the agent sends it."
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="Write its packets to a new FILE, for another machine to send (`mixminion queue import`).",
+)
+@click.option(
+    "--preview",
+    is_flag=True,
+    help="Send nothing: show what would arrive, what in it may tell of you, and what it takes.",
+)
+@click.option(
+    "--wait",
+    is_flag=True,
+    help="Until the first server has it, however long that takes; without it one attempt is made,"
+    " and the message is kept.",
 )
 @json_option
 @config_option
@@ -152,9 +176,12 @@ def command(
     encrypt: bool,
     encrypt_to: str | None,
     reply_blocks: int,
+    receipt: bool,
     identity: str | None,
     only_keep: bool,
     output: Path | None,
+    preview: bool,
+    wait: bool,
     as_json: bool,
 ) -> None:
     """Send a message anonymously.
@@ -165,6 +192,10 @@ def command(
     A message that is too large for one packet goes in several, each by a path of its own;
     some of them may be lost.
     """
+    if wait and (only_keep or output is not None or preview):
+        raise click.UsageError("With --wait it is sent, and not with --queue, -o or --preview.")
+    if preview and (only_keep or output is not None or answered is not None):
+        raise click.UsageError("--preview is for -t, and sends nothing: without --queue, -o, -R.")
     if whole and subject is not None:
         raise click.UsageError("With --message the subject stands in the message itself.")
     answering.check(
@@ -179,6 +210,7 @@ def command(
             "--copies": copies > 1,
             "--encrypt": encrypt,
             "--encrypt-to": encrypt_to,
+            "--receipt": receipt,
         },
         again=again,
     )
@@ -187,15 +219,36 @@ def command(
     )
     blocks = None if answered is None else answering.blocks(answered)
     content = [given.read(source)]  # taken out below: nothing holds what may be large
+    if preview:
+        _preview(
+            config,
+            lambda client: client.preview(
+                to,
+                content.pop(),
+                cc=cc,
+                bcc=bcc,
+                subject=subject,
+                name=name,
+                reply_to=reply_to,
+                whole=whole,
+                path=path,
+                copies=copies,
+                encrypt=encrypt,
+                encrypt_to=public,
+                progress=tell,
+            ),
+            as_json=as_json,
+        )
+        return
     hand_over = not only_keep and output is None
     agent = hand_over and owner.runs(config)
     if config[configuration.ClientSection].one_shot_notice and hand_over and not agent:
         say(NOTICE)
-    kept = False
+    kept: int | None = None
 
     def progress(event: api.Event) -> None:
         nonlocal kept
-        kept = kept or isinstance(event, api.Kept)
+        kept = event.id if isinstance(event, api.Kept) else kept
         tell(event)
 
     def numbers(sent: api.Sent) -> list[int]:
@@ -234,6 +287,7 @@ def command(
                 encrypt_to=public,
                 reply_blocks=reply_blocks,
                 identity=identity,
+                receipt=receipt,
                 hand_over=hand_over and not agent,
                 progress=progress,
             )
@@ -241,38 +295,65 @@ def command(
             await client.export(output.absolute(), numbers(sent))
         return sent
 
+    async def insisting(client: api.Client) -> api.Sent | None:
+        try:
+            return await send(client)
+        except api.NotHandedOver as error:
+            if not wait or kept is None:
+                raise
+            await insist(client, kept, error)
+            return None
+
     try:
-        sent = run(config, send)
-        if agent:
-            sent = _by_agent(config, sent, numbers(sent))
+        sent = run(config, insisting)
+        if agent and sent is not None:
+            sent = _by_agent(config, sent, numbers(sent), wait=wait)
     except KeyboardInterrupt:
         left = BY_AGENT if agent else KEPT
-        say(f"Interrupted; {left if kept else 'nothing was sent or kept.'}", always=True)
+        say(f"Interrupted; {'nothing was sent or kept.' if kept is None else left}", always=True)
         raise
     except api.MixminionError as error:
-        if not kept:
+        if kept is None:
             say("nothing was sent or kept")
-        data = {"sent": False, "kept": kept, "error": error.code}
+        data = {"sent": False, "kept": kept is not None, "error": error.code}
         print_result(data, (), as_json=as_json)
         raise
+    if sent is None:
+        print_result({"sent": True, "number": kept}, (), as_json=as_json)
+        return
     if output is not None:
         say(f"not sent: {_packets(sent.packets)} written to {output}")
     elif only_keep:
         by = "the agent sends it" if owner.runs(config) else "`mixminion queue flush` sends it"
         say(f"not sent, but kept as number {sent.id}: {by}")
+    if receipt:
+        say("a receipt is waited for: `mixminion receipts check` fetches it")
     where = {} if output is None else {"file": str(output)}
     print_result({**_result(sent), **where}, (), as_json=as_json)
 
 
-def _by_agent(config: api.Config, sent: api.Sent, numbers: list[int]) -> api.Sent:
-    """Have the agent send what is kept, and wait until it has."""
+def _by_agent(config: api.Config, sent: api.Sent, numbers: list[int], *, wait: bool) -> api.Sent:
+    """Have the agent send what is kept, and wait until it has; *wait* however long it takes."""
     say("the agent sends it at a moment of its own")
     _, left = owner.follow(config, numbers)
+    while left and wait:
+        say(next(iter(left.values()))["sentence"])
+        _, left = owner.follow(config, numbers)
     if left:
         raise LeftByAgent(sentence=next(iter(left.values()))["sentence"])
     handed = replace(sent, handed=True, expected=reactor.now() + sent.delay)
     tell(handed)
     return handed
+
+
+def _preview(
+    config: api.Config,
+    look: Callable[[api.Client], Coroutine[Any, Any, api.Preview]],
+    *,
+    as_json: bool,
+) -> None:
+    found = run(config, look)
+    print_result(previewing.data(found), previewing.lines(found), as_json=as_json)
 
 
 def _result(sent: api.Sent) -> Mapping[str, Any]:

@@ -29,6 +29,7 @@ class Telling:
     def __init__(self) -> None:
         self.quiet = False
         self.verbose = False
+        self.silent = False  #: for those who take every word for an error
         self._status: Status | None = None
         self._bar = Bar()
         self._result: Any = None
@@ -42,7 +43,7 @@ class Telling:
 
     def say(self, line: str, *, always: bool = False) -> None:
         """A line for people; when they want quiet, only what they *always* have to know."""
-        if always or not self.quiet:
+        if not self.silent and (always or not self.quiet):
             self._bar.clear()
             click.echo(line, err=True)
 
@@ -54,7 +55,7 @@ class Telling:
 
         if self._status is not None:
             self._status.write(to_json(event))
-        if not self.quiet and self._bar.took(event):
+        if not self.quiet and not self.silent and self._bar.took(event):
             return
         for sentence in sentences.of(event, verbose=self.verbose):
             if sentence.weight is not Weight.DETAIL or details or self.verbose:

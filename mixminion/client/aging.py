@@ -6,6 +6,7 @@ import sqlite3
 
 from twisted.internet.defer import Deferred
 
+from mixminion.client import receipt_rows
 from mixminion.client.database import Database
 from mixminion.client.progress import Deleted, KeptLong
 from mixminion.client.sections import OutboxSection
@@ -50,6 +51,8 @@ def _older(connection: sqlite3.Connection, moment: float) -> tuple[int, int] | N
 
 
 def _delete(connection: sqlite3.Connection, moment: float) -> None:
+    old = connection.execute("SELECT id FROM messages WHERE hour < ?", (moment,)).fetchall()
+    receipt_rows.withdrawn(connection, [id for (id,) in old])
     connection.execute("DELETE FROM packets WHERE hour < ?", (moment,))
     connection.execute(
         "DELETE FROM blocks WHERE message IN (SELECT id FROM messages WHERE hour < ?)", (moment,)

@@ -51,17 +51,18 @@ async def find(
     wanted = identity.address if text is None else text
     own = await mailboxes.all()
     if wanted not in (None, OWN):
-        gone = any(box.address == wanted and not _there(view, box) for box in own)
+        gone = any(box.address == wanted and not there(view, box) for box in own)
         if text is not None or not gone:
             return parse(wanted)
     others = {each.address for each in await identities.all() if each.id != identity.id}
-    free = [box for box in own if box.address not in others and _there(view, box)]
+    free = [box for box in own if box.address not in others and there(view, box)]
     box = free[0] if free else await mailboxes.create(view, None)
     if identity.address is None or text is None:
         await identities.set_address(identity.name, box.address)
     return parse(box.address)
 
 
-def _there(view: View, box: Mailbox) -> bool:
+def there(view: View, box: Mailbox) -> bool:
+    """Whether the directory lists its server, with mailboxes."""
     server = view.by_identity(box.server)
     return server is not None and server.exit(MAILBOX) is not None

@@ -46,7 +46,9 @@ from mixminion.client.outgoing import Outgoing
 from mixminion.client.packets import Letter
 from mixminion.client.path_section import PathsSection
 from mixminion.client.pinging import Ping
+from mixminion.client.preview import Preview, look
 from mixminion.client.progress import Event, LeftOut, Progress, Sent, silent
+from mixminion.client.receipts import Receipts
 from mixminion.client.remembering import ReplyBlocksSection
 from mixminion.client.reply_blocks import ReplyBlocks
 from mixminion.client.replying import Answer, Replying
@@ -171,6 +173,18 @@ class Client(Service):
             self._default_path,
             self.entries,
         )
+        self.receipts = Receipts(
+            self._database,
+            self._outbox,
+            self._sender,
+            self._mailboxes,
+            self._directory.view,
+            reactor,
+            random,
+            executor,
+            self.entries,
+        )
+        """What became of messages that were sent with a receipt."""
         self.inbox = Inbox(
             self._database, self.identities, self.reply_blocks, self._mailboxes, reactor
         )
@@ -221,6 +235,7 @@ class Client(Service):
         encrypt_to: bytes | None = None,
         reply_blocks: int = 0,
         identity: str | None = None,
+        receipt: bool = False,
         hand_over: bool = True,
         progress: Progress = silent,
     ) -> Sent:
@@ -243,13 +258,80 @@ class Client(Service):
         recipient, with *encrypt_to* to that public key of 1,216 octets; subject, *name* and
         *reply_to* of a mail are then inside.
 
+        With *receipt* the exit is asked to say what became of it, and the text is kept until it
+        has; see :attr:`receipts`.
+
         :raises NotHandedOver: it was not sent, but is kept; see :meth:`flush`.
         :raises MixminionError: nothing was sent or kept.
         """
+        everybody, composed, letter = await self._letter(
+            address, content, cc, bcc, compose.Shown(name, reply_to), subject, whole, path,
+            encrypt, encrypt_to, reply_blocks, identity, progress,
+        )  # fmt: skip
+        del content  # it may be large, and the caller may have let go of it
+        left_out = composed.left_out
+        del everybody, composed
+        if left_out:
+            progress(LeftOut(left_out))
+        if receipt:
+            return await self.receipts.send(
+                letter, progress, copies=copies, too_large=large, hand_over=hand_over
+            )
+        return await self._sender.send(
+            letter, progress, copies=copies, large=large, hand_over=hand_over
+        )
+
+    async def preview(
+        self,
+        address: str | Sequence[str],
+        content: bytes,
+        *,
+        cc: Sequence[str] = (),
+        bcc: Sequence[str] = (),
+        subject: str | None = None,
+        name: str | None = None,
+        reply_to: str | None = None,
+        whole: bool = False,
+        path: str | None = None,
+        copies: int = 1,
+        encrypt: bool = False,
+        encrypt_to: bytes | None = None,
+        progress: Progress = silent,
+    ) -> Preview:
+        """What :meth:`send` would make of a message, what the recipient would get of it, and what
+        in it may give the sender away; nothing is sent or kept.
+
+        :raises MixminionError: it could not be sent.
+        """
+        everybody, composed, letter = await self._letter(
+            address, content, cc, bcc, compose.Shown(name, reply_to), subject, whole, path,
+            encrypt, encrypt_to, 0, None, progress,
+        )  # fmt: skip
+        view, now = await self.view(progress=progress), self._clock.seconds()
+        return await self._executor.run(
+            look, view, everybody, composed, letter, copies, now, self._random
+        )
+
+    async def _letter(
+        self,
+        address: str | Sequence[str],
+        content: bytes,
+        cc: Sequence[str],
+        bcc: Sequence[str],
+        shown: compose.Shown,
+        subject: str | None,
+        whole: bool,
+        path: str | None,
+        encrypt: bool,
+        encrypt_to: bytes | None,
+        reply_blocks: int,
+        identity: str | None,
+        progress: Progress,
+    ) -> tuple[recipients.Recipients, compose.Composed, Letter]:
+        """A message as it leaves, with the same before it is encrypted."""
         shown_to = [address] if isinstance(address, str) else list(address)
         everybody = recipients.gather(shown_to, cc, bcc)
         to = everybody.address
-        shown = compose.Shown(name, reply_to)
         key = None
         if encrypt or encrypt_to is not None:
             written = [*shown_to, *cc, *bcc]
@@ -262,18 +344,11 @@ class Client(Service):
             )
         del content  # it may be large, and the caller may have let go of it
         path = await self._route(to.server, path, progress)
+        leaving = composed
         if key is not None:
             view = await self.view(progress=progress)
-            composed = await self._executor.run(sealing.seal, view, to, composed, key)
-        if composed.left_out:
-            progress(LeftOut(composed.left_out))
-        return await self._sender.send(
-            Letter(to.exit, to.recipients, composed.parts, path),
-            progress,
-            copies=copies,
-            large=large,
-            hand_over=hand_over,
-        )
+            leaving = await self._executor.run(sealing.seal, view, to, composed, key)
+        return everybody, composed, Letter(to.exit, to.recipients, leaving.parts, path)
 
     async def count_packets(
         self,
@@ -387,7 +462,11 @@ class Client(Service):
         self, number: int, frames: int = FRAMES, *, progress: Progress = silent
     ) -> Visit:
         """Fetch what is held for a mailbox, in so many frames; see :meth:`unread`."""
-        return await self._mailboxes.visit(await self.view(progress=progress), number, frames)
+        view = await self.view(progress=progress)
+        try:
+            return await self._mailboxes.visit(view, number, frames)
+        finally:
+            await self.receipts.collect()
 
     async def unread(self, number: int) -> list[Fetched]:
         """What was fetched from a mailbox, until :meth:`mark_read`."""
@@ -488,7 +567,14 @@ class Client(Service):
         """From now on, until :meth:`close`, have packets leave at random points only, with cover
         traffic between them, and visit mailboxes at others: see :doc:`/use/agent`.  What is sent
         waits for its point."""
+        section = self._running.section
+        if section.visits:
+            self.receipts.visited_every(section.visit_every)
+            self.on_visit(self._tend_receipts)
         self._running.start()
+
+    async def _tend_receipts(self, number: int, visit: Visit) -> None:
+        await self.receipts.tend()
 
     @property
     def pace(self) -> Pace:

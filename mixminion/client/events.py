@@ -71,7 +71,7 @@ def to_json(event: Event) -> dict[str, Any]:
                 "identity": identity,
                 "address": address,
                 "handles": [handle.hex() for handle in handles],
-                "not_after": times.to_text(not_after),
+                "not-after": times.to_text(not_after),
             }
         case BlocksUsed(used, left):
             return {"event": "blocks-used", "used": used, "left": left}

@@ -85,24 +85,40 @@ class InFragments:
         kept = Large(split.whole, copies, letter.exit, choice.path[-1].identity, letter.path)
         id = await self._outbox.add_large(kept, split.blocks(), now)
         progress(Kept(id))
-        delay = SLOWER * len(choice.path) * view.parameters.mean_delay
-        path = tuple(server.nickname for server in choice.path)
+        return await self.hand_over(
+            view, id, choice.path, split.packets, progress, hand_over=hand_over
+        )
+
+    async def hand_over(
+        self,
+        view: View,
+        id: int,
+        servers: Sequence[Server],
+        packets: int,
+        progress: Progress,
+        *,
+        hand_over: bool,
+    ) -> Sent:
+        """Go on with a message that is kept in full, of which *servers* are one path; without
+        *hand_over* only say so."""
+        delay = SLOWER * len(servers) * view.parameters.mean_delay
+        path = tuple(server.nickname for server in servers)
         if not hand_over:
-            arrival = now + delay
-            return Sent(id, path[0], path, delay, arrival, split.packets, handed=False)
+            arrival = self._clock.seconds() + delay
+            return Sent(id, path[0], path, delay, arrival, packets, handed=False)
         handed, failures = 0, list[MixminionError]()
         async for made, failed in self.go_on(view, id):
             handed += len(made)
             failures += failed.values()
-            progress(HandedOver(handed, split.packets))
+            progress(HandedOver(handed, packets))
         if id in self._withdrawn:
             raise Withdrawn
         if failures:
             raise PartlyHandedOver(
-                kept=len(failures), packets=split.packets, **failures[0].fields
+                kept=len(failures), packets=packets, **failures[0].fields
             ) from failures[0]
         arrival = self._clock.seconds() + delay
-        sent = Sent(id, path[0], path, delay, arrival, split.packets)
+        sent = Sent(id, path[0], path, delay, arrival, packets)
         progress(sent)
         return sent
 

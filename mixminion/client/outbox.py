@@ -17,10 +17,10 @@ from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 
-from mixminion.client import withdrawing
+from mixminion.client import receipt_rows, withdrawing
 from mixminion.client.database import Database
 from mixminion.client.withdrawing import Withdrawal
-from mixminion.payload.fragments import Coding, Whole
+from mixminion.payload.fragments import Whole
 
 REMEMBERED = 30 * 86_400
 """Seconds for which a used reply block is known after nobody can use it any more."""
@@ -129,21 +129,7 @@ class Outbox:
     def add_large(self, large: Large, blocks: Iterable[bytes], now: float) -> Deferred[int]:
         """Keep a message whose packets are yet to be built, in *blocks*; its number."""
 
-        def query(connection: sqlite3.Connection) -> int:
-            whole = large.whole
-            id = _insert(connection, Packet(large.server, 0, b"", "", b""), now)
-            connection.execute("DELETE FROM packets WHERE id = ?", (id,))  # the number stays ours
-            connection.execute(
-                "INSERT INTO messages (id, hour, name, coding, size, piece, copies, exit, server,"
-                " path) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (id, hour(now), whole.id, int(whole.coding), whole.size, whole.piece)
-                + (large.copies, large.exit, large.server, large.path),
-            )
-            for number, octets in enumerate(blocks):
-                connection.execute("INSERT INTO blocks VALUES (?, ?, ?)", (id, number, octets))
-            return id
-
-        return self._database.run(query)
+        return self._database.run(lambda connection: insert_large(connection, large, blocks, now))
 
     def large(self, id: int) -> Deferred[Large | None]:
         """A message in fragments; None when nothing of it is here."""
@@ -157,7 +143,7 @@ class Outbox:
             if row is None:
                 return None
             name, coding, size, piece, *rest = row
-            return Large(Whole(name, Coding(coding), size, piece), *rest)
+            return Large(Whole.of(name, coding, size, piece), *rest)
 
         return self._database.run(query)
 
@@ -259,6 +245,7 @@ class Outbox:
                         f"DELETE FROM {table} WHERE {column} = ?", (id,)
                     ).rowcount
                 connection.execute("DELETE FROM messages WHERE id = ?", (id,))
+            receipt_rows.withdrawn(connection, ids)
             return deleted
 
         return self._database.run(query)
@@ -295,6 +282,24 @@ class Outbox:
             return None if row is None else Recipe(*row)
 
         return self._database.run(query)
+
+
+def insert_large(
+    connection: sqlite3.Connection, large: Large, blocks: Iterable[bytes], now: float
+) -> int:
+    """See :meth:`Outbox.add_large`, within the caller's transaction."""
+    whole = large.whole
+    id = _insert(connection, Packet(large.server, 0, b"", "", b""), now)
+    connection.execute("DELETE FROM packets WHERE id = ?", (id,))  # the number stays ours
+    connection.execute(
+        "INSERT INTO messages (id, hour, name, coding, size, piece, copies, exit, server,"
+        " path) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (id, hour(now), whole.id, whole.code, whole.size, whole.piece)
+        + (large.copies, large.exit, large.server, large.path),
+    )
+    for number, octets in enumerate(blocks):
+        connection.execute("INSERT INTO blocks VALUES (?, ?, ?)", (id, number, octets))
+    return id
 
 
 def _used(connection: sqlite3.Connection, digests: Iterable[bytes]) -> set[bytes]:

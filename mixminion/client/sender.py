@@ -117,6 +117,22 @@ class Sender:
             view, letter, copies, large, progress, hand_over=hand_over
         )
 
+    async def hand_over_large(
+        self,
+        view: View,
+        id: int,
+        servers: Sequence[Server],
+        packets: int,
+        progress: Progress,
+        *,
+        hand_over: bool,
+    ) -> Sent:
+        """The rest of :meth:`send` for a message of so many *packets* that is kept in full, of
+        which *servers* are one path."""
+        return await self._in_fragments.hand_over(
+            view, id, servers, packets, progress, hand_over=hand_over
+        )
+
     async def _send_packet(
         self, view: View, built: Built, now: float, progress: Progress, hand_over: bool
     ) -> Sent:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 
+from mixminion.client import receipt_rows
 from mixminion.client.database import Database
 from mixminion.client.errors import AlreadyHandedOver
 from mixminion.payload import fragments
-from mixminion.payload.fragments import Coding, Whole
+from mixminion.payload.fragments import Whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def withdraw(database: Database, id: int) -> Deferred[Withdrawal]:
         if large is not None:
             *whole, copies = large
             name, coding, size, piece = whole
-            unbuilt = _unbuilt(connection, id, Whole(name, Coding(coding), size, piece), copies)
+            unbuilt = _unbuilt(connection, id, Whole.of(name, coding, size, piece), copies)
             packets += unbuilt
             left = fragments.number_of_packets(size, piece, copies) - packets
             connection.execute("DELETE FROM blocks WHERE message = ?", (id,))
@@ -65,6 +66,7 @@ def withdraw(database: Database, id: int) -> Deferred[Withdrawal]:
             " (SELECT part_of FROM packets WHERE part_of IS NOT NULL)",
             (id,),
         )
+        receipt_rows.withdrawn(connection, [id])
         return Withdrawal(Cancelled(id, packets, left), tuple(new))
 
     return database.run(query).addCallback(_found, id)

@@ -32,6 +32,8 @@ class Name(StrEnum):
     FRAGMENTS_FULL = "fragments-full"  #: for which there was no room
     FRAGMENTS_EXPIRED = "fragments-expired"  #: of messages that stayed incomplete
     ASSEMBLED = "assembled"  #: messages that are complete
+    RECEIPTS = "receipts"  #: sent to senders who asked for them
+    RECEIPTS_UNSENT = "receipts-unsent"  #: that could not be, or were too many
     BOUNCED = "bounced"  #: mails that came back for good
     OPTED_OUT = "opted-out"  #: recipients who said that they want no more mail
     BLOCKED = "blocked"  #: recipients who get no mail, at each look

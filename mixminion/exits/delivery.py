@@ -24,6 +24,7 @@ from mixminion.interfaces import (
     IExit,
     IHoldingExit,
     IMailboxes,
+    IReceiptSender,
     Message,
     Random,
 )
@@ -90,6 +91,10 @@ class Delivery:
                 OneAtATime(exit, lane), Wholes(self._assembly, exit), clock, random, counters, tally
             )
 
+    def answer_by(self, sender: IReceiptSender) -> None:
+        """See :class:`IDelivery`."""
+        self._assembly.answering.sender = sender
+
     # -- before the pool -------------------------------------------------------------------
 
     def accept(self, payload: bytes, due: float) -> Accepted | str:
@@ -143,10 +148,10 @@ class Delivery:
         stored = Message(exit, recipients, content, surb_id, message_id, int(due))
         return Accepted(DESTINATION + exit.encode(), record.encode(stored, deflated))
 
-    def _message_id(self, exit: str) -> str:
+    def _message_id(self, exit: str, unique: bytes = b"") -> str:
         module = self._exits.get(exit)
         domain = (module and module.domain) or self._host_name
-        return f"<{self._random.octets(16).hex()}@{domain}>"
+        return f"<{(unique or self._random.octets(16)).hex()}@{domain}>"
 
     # -- after the pool --------------------------------------------------------------------
 

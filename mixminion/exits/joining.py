@@ -14,10 +14,10 @@ from twisted.internet.defer import Deferred
 from mixminion.errors import Fault
 from mixminion.exits.parts import Complete
 from mixminion.interfaces import Clock, Message, RecordStore
-from mixminion.payload import erasure, message
+from mixminion.payload import erasure, message, receipt
 from mixminion.payload.deflate import RATIO, Inflater
 from mixminion.payload.errors import BadPayload, Problem
-from mixminion.payload.fragments import HEAD, Coding
+from mixminion.payload.fragments import HEAD
 
 ENVELOPE = 64 * 2**10
 """Octets: the longest exit name and recipients of a message in fragments."""
@@ -78,18 +78,44 @@ class Joiner:
             exit, recipients, content.getvalue(), None, complete.message_id, complete.date
         )
 
+    async def blocks(self, complete: Complete) -> tuple[bytes, ...]:
+        """The reply blocks for its receipt, none when it asks for none.
+
+        :raises BadPayload: there are none where they should be.
+        :raises PartsMissing: it cannot be read.
+        """
+        found, _ = await self._asked(complete)
+        return found
+
+    async def _asked(self, complete: Complete) -> tuple[tuple[bytes, ...], int]:
+        """The same, and where the message begins."""
+        if not complete.whole.coding.receipt:
+            return (), 0
+        head = b""
+        async for octets in self._coded(complete):
+            head += octets
+            try:
+                return receipt.asked(head)
+            except BadPayload as error:
+                if error.problem is not Problem.SHORT or len(head) > ENVELOPE:
+                    raise
+        raise BadPayload(Problem.SHORT)
+
     async def _plain(self, complete: Complete) -> AsyncIterator[bytes]:
         whole = complete.whole
-        if whole.coding is Coding.PLAIN:
-            async for octets in self._coded(complete):
-                yield octets
-            return
-        inflater = Inflater(whole.size, min(self._limit + ENVELOPE, RATIO * whole.size))
+        _, begin = await self._asked(complete)
+        size = whole.size - begin
+        inflater = Inflater(size, min(self._limit + ENVELOPE, RATIO * size))
         async for octets in self._coded(complete):
-            for made in inflater.feed(octets):
-                yield made
-            await self._pause()
-        inflater.finish()
+            here, begin = octets[begin:], max(0, begin - len(octets))
+            if not whole.coding.deflated:
+                yield here
+            elif here:
+                for made in inflater.feed(here):
+                    yield made
+                await self._pause()
+        if whole.coding.deflated:
+            inflater.finish()
 
     async def _coded(self, complete: Complete) -> AsyncIterator[bytes]:
         whole = complete.whole

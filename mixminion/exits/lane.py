@@ -53,9 +53,9 @@ class Held(Protocol):
         """The message to hand over; an outcome when there is no need to try, None when it is
         gone."""
 
-    async def discard(self, ids: list[int]) -> None:
-        """Delete what is done with; one that cannot be deleted is logged, and handed over once
-        more after a restart."""
+    async def discard(self, ids: list[int], outcome: Outcome | None = None) -> None:
+        """Delete what is done with, and ended in *outcome* (None: its time was over); one that
+        cannot be deleted is logged, and handed over once more after a restart."""
 
 
 class Records(Held):
@@ -70,7 +70,7 @@ class Records(Held):
         return None if octets is None else record.decode(octets)
 
     @override
-    async def discard(self, ids: list[int]) -> None:
+    async def discard(self, ids: list[int], outcome: Outcome | None = None) -> None:
         await discard(self._store.delete(ids), len(ids))
 
 
@@ -222,7 +222,7 @@ class Lane:
             self._counters.add(Name.DELIVERED if delivered else Name.FAILED)
             self._queue.up()
             self._queue.done([record_id])
-            await self._held.discard([record_id])
+            await self._held.discard([record_id], outcome)
 
     async def _hand_over(self, record_id: int) -> Outcome | None:
         """One attempt; None when there is no record any more."""

@@ -6,7 +6,10 @@ Integers are big-endian; see ``doc/spec/exits.rst``::
     part     version 01 | content of a fragment frame
     whole    version 01 | date 8 | length 1, Message-ID | length 1, exit name | id 16 | coding 1 |
              size 4 | piece 4 | for each block, for each of its data pieces: index 1, record id 8
-    done     version 01 | id 16
+    done     version 02 | id 16 | outcome 1 | date 8 | attempts 8 | reason
+
+``outcome`` is that of a receipt, or 0 when there is none to tell; ``attempts`` has a bit for each
+that was answered, the lowest for the first.  In version 01 there was only the id.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ from typing import Self
 
 from mixminion.exits.record import BadRecord
 from mixminion.payload.errors import BadPayload
-from mixminion.payload.fragments import ID, Coding, Fragment, Whole
+from mixminion.payload.fragments import ID, Fragment, Whole
+from mixminion.payload.receipt import Outcome
 
 PART = b"exit:#part"
 WHOLE = b"exit:#whole"
@@ -25,11 +29,13 @@ DONE = b"exit:#done"
 """Where these records go, in the store; no exit's name begins with ``#``."""
 
 VERSION = 1
+WITH_OUTCOME = 2
 _VERSION = bytes((VERSION,))
 
 _HEAD = struct.Struct(">BQ")
 _WHOLE = struct.Struct(f">{ID}sBLL")
 _PLACE = struct.Struct(">BQ")
+_DONE = struct.Struct(f">B{ID}sBQQ")
 
 Places = tuple[tuple[tuple[int, int], ...], ...]
 """Of each block the pieces that are there: number in the block, id of the record."""
@@ -50,16 +56,35 @@ def decode_part(record: bytes) -> Fragment:
         raise BadRecord from None
 
 
-def encode_done(id: bytes) -> bytes:
-    """The record of a message that has been dealt with."""
-    return _VERSION + id
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A message that has been dealt with, and how that ended at ``date``, Unix seconds."""
 
+    id: bytes
+    outcome: Outcome | None = None
+    date: int = 0
+    reason: str = ""
+    attempts: int = 0  #: a bit for each that needs no receipt any more
 
-def decode_done(record: bytes) -> bytes:
-    """The id in such a record; raises :class:`BadRecord`."""
-    if record[:1] != _VERSION or len(record) != 1 + ID:
-        raise BadRecord
-    return record[1:]
+    def encode(self) -> bytes:
+        """The record."""
+        outcome = 0 if self.outcome is None else self.outcome
+        head = _DONE.pack(WITH_OUTCOME, self.id, outcome, self.date, self.attempts)
+        return head + self.reason.encode("ascii")
+
+    @classmethod
+    def decode(cls, record: bytes) -> Self:
+        """From its record; raises :class:`BadRecord`."""
+        if record[:1] == _VERSION and len(record) == 1 + ID:
+            return cls(record[1:])
+        try:
+            version, id, outcome, date, attempts = _DONE.unpack_from(record)
+            if version != WITH_OUTCOME:
+                raise BadRecord
+            found = Outcome(outcome) if outcome else None
+            return cls(id, found, date, record[_DONE.size :].decode("ascii"), attempts)
+        except (struct.error, ValueError):
+            raise BadRecord from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +110,7 @@ class Complete:
             (
                 _HEAD.pack(VERSION, self.date),
                 *(bytes((len(text),)) + text for text in texts),
-                _WHOLE.pack(whole.id, whole.coding, whole.size, whole.piece),
+                _WHOLE.pack(whole.id, whole.code, whole.size, whole.piece),
                 *(_PLACE.pack(*place) for block in self.places for place in block),
             )
         )
@@ -97,12 +122,12 @@ class Complete:
             version, date = _HEAD.unpack_from(record)
             message_id, at = _text(record, _HEAD.size)
             exit, at = _text(record, at)
-            id, coding, size, piece = _WHOLE.unpack_from(record, at)
-            whole = Whole(id, Coding(coding), size, piece)
+            id, code, size, piece = _WHOLE.unpack_from(record, at)
+            whole = Whole.of(id, code, size, piece)
             places = list(_PLACE.iter_unpack(record[at + _WHOLE.size :]))
             if version != VERSION or not size or not piece or len(places) != whole.pieces:
                 raise BadRecord
-        except (struct.error, IndexError, ValueError):
+        except (struct.error, IndexError, ValueError, BadPayload):
             raise BadRecord from None
         blocks, at = [], 0
         for block in range(whole.blocks):

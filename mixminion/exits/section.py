@@ -75,7 +75,8 @@ class FragmentsSection:
     def published(self, description: Mapping[str, Any]) -> Mapping[str, Any]:
         """What an exit says of itself, with what this says of its messages."""
         largest = min(description["max-message"], self.max_message)
-        return {**description, "max-message": largest, "fragments": int(self.expiry)}
+        words = {"fragments": int(self.expiry), "receipts": True}
+        return {**description, "max-message": largest, **words}
 
 
 def to_mail(section: Any) -> bool:

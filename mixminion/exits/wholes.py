@@ -45,9 +45,9 @@ class Wholes(Held):
         return message
 
     @override
-    async def discard(self, ids: list[int]) -> None:
+    async def discard(self, ids: list[int], outcome: Outcome | None = None) -> None:
         self._checked.difference_update(ids)
-        await discard(self._assembly.finish(ids), len(ids))
+        await discard(self._assembly.finish(ids, outcome), len(ids))
 
 
 @implementer(IExit)

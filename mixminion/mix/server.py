@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.logger import Logger
 
 from mixminion.counters import Counters
+from mixminion.crypto import kdf
 from mixminion.directory.consensus import Server
 from mixminion.directory.parts import Rule, allowed
 from mixminion.directory.view import View
@@ -23,6 +24,7 @@ from mixminion.mix.network import Network
 from mixminion.mix.outgoing import Outgoing
 from mixminion.mix.pipeline import Pipeline
 from mixminion.mix.pool import Pool
+from mixminion.mix.receipts import Receipts
 from mixminion.mix.storagecare import StorageCare
 from mixminion.mix.workers import Workers
 from mixminion.mixing import strategies
@@ -135,6 +137,10 @@ class MixServer:
             idle=self._idle,
         )
         self.pool = Pool(around.clock, self._strategy, self._offer, around.counters)
+        node_id = kdf.sha256(self._credentials.identity_public)
+        self.delivery.answer_by(
+            Receipts(node_id, lambda: self.view, self.pool, around.clock, around.random)
+        )
         self.pipeline = Pipeline(
             clock=around.clock,
             random=around.random,

@@ -136,6 +136,14 @@ class NoFragments(UserError):
     exit_code = EX_UNAVAILABLE
 
 
+class NoReceipts(UserError):
+    """Exits are there, and none sends receipts."""
+
+    code = "no-receipts"
+    sentence = "No exit {exit!r} of the network sends receipts; send the message without one."
+    exit_code = EX_UNAVAILABLE
+
+
 class NoneAllowed(UserError):
     """The sender's own lists leave no exit that would do."""
 

@@ -13,6 +13,7 @@ from mixminion.paths.errors import (
     NoExit,
     NoFragments,
     NoNewsgroup,
+    NoReceipts,
     NotAllowed,
     TooManyRecipients,
 )
@@ -20,6 +21,8 @@ from mixminion.util.newsgroups import among
 
 FRAGMENTS = "fragments"
 """In the policy of exits that take messages in fragments."""
+RECEIPTS = "receipts"
+"""In the policy of exits that tell senders what became of their messages."""
 MOST_RECIPIENTS = "max-recipients"
 """In the policy of exits that take no more recipients of one message."""
 
@@ -28,7 +31,8 @@ MOST_RECIPIENTS = "max-recipients"
 class ExitRequirement:
     """What the last hop must deliver: an exit's name, octets of content, whether they come in
     fragments, what its published policy must not refuse, such as ``allow-from``, to how many
-    recipients, and to which newsgroups."""
+    recipients, to which newsgroups, and whether receipts are to come; and servers, by identity,
+    that will not do."""
 
     name: str
     size: int = 0
@@ -36,6 +40,8 @@ class ExitRequirement:
     allowing: frozenset[str] = frozenset()
     recipients: int = 0
     groups: tuple[str, ...] = ()
+    receipts: bool = False
+    elsewhere: frozenset[bytes] = frozenset()
 
     def problem(self, server: Server) -> str | None:
         """Why *server* is not such an exit; None when it is."""
@@ -46,6 +52,10 @@ class ExitRequirement:
             return f"its exit {self.name!r} takes at most {found.max_message} octets"
         if self.fragments and FRAGMENTS not in found.policy:
             return f"its exit {self.name!r} takes no messages in fragments"
+        if self.receipts and not found.policy.get(RECEIPTS):
+            return f"its exit {self.name!r} sends no receipts"
+        if server.identity in self.elsewhere:
+            return "it was tried before"
         if self.most(found) < self.recipients:
             return f"its exit {self.name!r} takes at most {self.most(found)} recipients"
         if not self.posts(found):
@@ -92,6 +102,8 @@ class ExitRequirement:
         largest = max(each.max_message for each in posting)
         if largest < self.size:
             return ExitTooSmall(exit=self.name, size=self.size, most=largest)
+        if self.receipts and not any(each.policy.get(RECEIPTS) for each in posting):
+            return NoReceipts(exit=self.name)
         return NoFragments(exit=self.name)
 
 

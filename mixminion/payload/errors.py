@@ -20,6 +20,8 @@ class Problem(StrEnum):
     CODING = "coding"  #: an unknown coding of fragments
     BLOCK = "block"  #: a fragment of a block that its message does not have
     SIZE = "size"  #: it says that it expands to more than it may
+    BLOCKS = "blocks"  #: no reply blocks for a receipt where they should be, or too many
+    RECEIPT = "receipt"  #: it is no receipt
     DEFLATE = "deflate"  #: it does not expand, or not to what it says
 
 

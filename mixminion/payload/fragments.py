@@ -31,19 +31,50 @@ class Coding(IntEnum):
 
     PLAIN = 0  #: a message
     DEFLATED = 1  #: a message, as :mod:`mixminion.payload.deflate` makes it
+    RECEIPT = 2  #: reply blocks for a receipt (:mod:`mixminion.payload.receipt`), and a message
+    DEFLATED_RECEIPT = 3  #: the same, the message deflated
+
+    @property
+    def deflated(self) -> bool:
+        """Whether the message in it is."""
+        return bool(self & 1)
+
+    @property
+    def receipt(self) -> bool:
+        """Whether it begins with reply blocks for a receipt."""
+        return bool(self & 2)
+
+
+ATTEMPTS = 64
+"""How many times a message with a receipt may be sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
     """What all fragments of one message say of it; others are of another message.
 
-    ``size`` is octets of the coded message, ``piece`` of a piece.
+    ``size`` is octets of the coded message, ``piece`` of a piece.  *attempt* tells apart what is
+    sent of a message with a receipt when none has come: other reply blocks, and the same message.
     """
 
     id: bytes
     coding: Coding
     size: int
     piece: int
+    attempt: int = 0
+
+    @classmethod
+    def of(cls, id: bytes, code: int, size: int, piece: int) -> Self:
+        """With the octet of its coding; BadPayload when that means nothing."""
+        coding, attempt = Coding(code % len(Coding)), code // len(Coding)
+        if attempt and not coding.receipt:
+            raise BadPayload(Problem.CODING)
+        return cls(id, coding, size, piece, attempt)
+
+    @property
+    def code(self) -> int:
+        """The octet of its coding."""
+        return self.coding + len(Coding) * self.attempt
 
     @property
     def pieces(self) -> int:
@@ -82,7 +113,7 @@ class Fragment:
     def encode(self) -> bytes:
         """The content of a fragment frame."""
         whole = self.whole
-        head = _HEAD.pack(whole.id, whole.coding, whole.size, self.block, self.index)
+        head = _HEAD.pack(whole.id, whole.code, whole.size, self.block, self.index)
         return head + self.octets
 
     @classmethod
@@ -90,10 +121,8 @@ class Fragment:
         """From the content of a fragment frame; BadPayload when it is none."""
         if len(content) < HEAD + LEAST_PIECE:
             raise BadPayload(Problem.SHORT)
-        id, coding, size, block, index = _HEAD.unpack_from(content)
-        if coding > max(Coding):
-            raise BadPayload(Problem.CODING)
-        whole = Whole(id, Coding(coding), size, len(content) - HEAD)
+        id, code, size, block, index = _HEAD.unpack_from(content)
+        whole = Whole.of(id, code, size, len(content) - HEAD)
         if block >= whole.blocks:
             raise BadPayload(Problem.BLOCK)
         return cls(whole, block, index, content[HEAD:])
@@ -113,13 +142,14 @@ def enough(data: int) -> int:
 def number_of_packets(size: int, piece: int, copies: int = 1) -> int:
     """Packets for a coded message of *size* octets."""
     whole = Whole(bytes(ID), Coding.PLAIN, size, piece)
-    return copies * sum(enough(whole.data(block)) for block in range(whole.blocks))
+    return sum(len(numbers(whole.data(block), copies)) for block in range(whole.blocks))
 
 
 def numbers(data: int, copies: int = 1) -> list[int]:
     """The numbers of the pieces that are sent of a block of *data*; with more than one copy there
-    are as many pieces more, or the same again where there are no more."""
-    return [number % MOST_PIECES for number in range(copies * enough(data))]
+    are as many pieces more, or the same again where there are no more, and with none no piece for
+    repair."""
+    return [number % MOST_PIECES for number in range(copies * enough(data) or data)]
 
 
 def pieces(whole: Whole, block: int, octets: bytes, numbers: Sequence[int]) -> Iterator[Fragment]:

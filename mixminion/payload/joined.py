@@ -26,8 +26,11 @@ def join(whole: Whole, pieces: Pieces, limit: int) -> bytes:
     """What was cut up: at most *limit* octets.
 
     BadPayload, before more than that have been made, when there are more of them or they do not
-    expand; ValueError when pieces are lacking.
+    expand, or a reply has reply blocks for a receipt, which it may not; ValueError when pieces are
+    lacking.
     """
+    if whole.coding.receipt:
+        raise BadPayload(Problem.CODING)
     if whole.coding is Coding.PLAIN:
         if whole.size > limit:
             raise BadPayload(Problem.SIZE)

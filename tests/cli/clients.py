@@ -95,7 +95,12 @@ class CommandCase(NetworkCase):
         return self.start_command(*arguments, **options).done
 
     def start_command(
-        self, *arguments, stdin=b"", environment=None, watch=lambda command: None
+        self,
+        *arguments,
+        stdin=b"",
+        environment=None,
+        watch=lambda command: None,
+        module="mixminion",
     ) -> Command:
         """Start it; *watch* is called when it says something, *stdin* None is written later."""
         command = Command(stdin, watch)
@@ -103,7 +108,7 @@ class CommandCase(NetworkCase):
         reactor.spawnProcess(
             command,
             sys.executable,
-            [sys.executable, "-m", "mixminion", *arguments],
+            [sys.executable, "-m", module, *arguments],
             env={
                 **kept,
                 "HOME": str(self.folder),

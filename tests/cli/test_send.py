@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from base64 import b64decode
 
 from twisted.internet.task import deferLater
 
@@ -287,3 +288,69 @@ class OrderTests(CommandCase):
         command.write(b"Hello\n")
         self.assertEqual((await command.done).code, 0)
         self.assertGreater(self.network.shelf.asked, 0)
+
+
+class PreviewTests(CommandCase):
+    """``--preview``: everything but the sending."""
+
+    async def test_mail(self):
+        """What arrives, what it takes, and what to look at; nothing leaves or is kept."""
+        mail = self.folder / "mail"
+        mail.write_bytes(b"From: bob@example.net\nTo: a@example.org\n\nHi\n-- \nBob\n")
+        options = ("-t", "a@example.org", "--bcc", "b@example.org", "--message", "-i", str(mail))
+        done = await self.run_command("send", "--preview", *options)
+        self.assertEqual(done.code, 0, done.err)
+        for line in (
+            "recipients: a@example.org",
+            "recipients that the mail does not show: b@example.org",
+            "path: 4 servers",
+            "arrives: about 2 seconds after it was sent",
+            "left out of the header: From",
+            "look: There is a signature below the text (a line with --).",
+            "From: Anonymous <anonymous@exit.invalid>",
+            "Hi",
+        ):
+            self.assertIn(f"{line}\n", done.out)
+        self.assertIn(", in 1 packet\n", done.out)
+        self.assertIn("Not protected: ", done.out)
+        self.assertEqual(self.network.arrived, [])
+        done = await self.run_command("queue", "list")
+        self.assertEqual(done.out, "Nothing is kept.\n")
+
+    async def test_json(self):
+        """The same for programs; also of octets for no mail, in several packets."""
+        content = os.urandom(100_000)
+        done = await self.run_command("send", "--preview", "-t", "drop", "--json", stdin=content)
+        found = json.loads(done.out)
+        self.assertEqual((found["packets"], found["needed"], found["limit"]), (7, 4, 40))
+        self.assertEqual(b64decode(found["arrives"]), content)
+        self.assertEqual((found["sent"], found["left-out"]), (False, []))
+        self.assertEqual(self.network.arrived, [])
+
+    async def test_wrong(self):
+        """What could not be sent has no preview; nor has what would be done otherwise."""
+        done = await self.run_command("send", "--preview", "-t", "news:alt.test")
+        self.assertRefused(done, 69, "'news'")
+        for option in (("--queue",), ("--wait",), ("-o", "file")):
+            done = await self.run_command("send", "--preview", "-t", "drop", *option)
+            self.assertRefused(done, 64, "--preview")
+
+
+class InsistingTests(CommandCase):
+    async def test_wait(self):
+        """--wait tries again until the entry takes it."""
+        intake = self.network.mix("mix1").intake
+        intake.refusal = Refusal.FULL
+
+        def relent(command):
+            if b"trying again" in command.err:
+                intake.refusal = None
+
+        command = self.start_command(*HELLO, "-P", "mix1,*2,mix5", "--wait", watch=relent)
+        done = await command.done
+        self.assertEqual(done.code, 0, done.err)
+        self.assertIn(
+            "mix1 did not take it (its disk is full): trying again in 5 seconds", done.err
+        )
+        self.assertIn("handed over: this computer may be switched off\n", done.err)
+        self.assertEqual(len(self.network.arrived), 1)

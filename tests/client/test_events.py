@@ -111,7 +111,7 @@ EXAMPLES: tuple[tuple[Event, dict[str, Any]], ...] = (
             "identity": "bob",
             "address": "bob@example.org",
             "handles": ["00" * 16, "61" * 16],
-            "not_after": "2027-01-15T08:00:00Z",
+            "not-after": "2027-01-15T08:00:00Z",
         },
     ),
     (BlocksUsed(1, 3), {"event": "blocks-used", "used": 1, "left": 3}),

@@ -97,6 +97,7 @@ class AssemblyCase(SyncTestCase):
             "mix.test",
             self.section,
         )
+        self.prepare()
         held = self.result(self.store.waiting()).pooled
         entries = [(each.id, each.destination, each.due_ms / 1000) for each in held]
         remembered = self.wait(ensureDeferred(self.delivery.recall(entries)))
@@ -105,6 +106,9 @@ class AssemblyCase(SyncTestCase):
             if record_id not in remembered:
                 self.delivery.offer(record_id, destination, due)
         self.clock.advance(1)
+
+    def prepare(self) -> None:
+        """What is done with a delivery before it recalls anything."""
 
     def end(self) -> None:
         self.wait(ensureDeferred(self.delivery.stop()))

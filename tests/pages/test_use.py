@@ -28,7 +28,7 @@ SCRIPTS = """\
 #!/bin/sh
 exec {python} -P -m {module} "$@"
 """
-PROGRAMS = {"mixminion": "mixminion"}
+PROGRAMS = {"mixminion": "mixminion", "mixminion-sendmail": "mixminion.cli.sendmail"}
 
 
 class Reader:

@@ -37,7 +37,7 @@ class FragmentTests(SyncTestCase):
         table = {
             b"": Problem.SHORT,
             good[:-1]: Problem.SHORT,
-            good[:16] + b"\2" + good[17:]: Problem.CODING,
+            good[:16] + b"\4" + good[17:]: Problem.CODING,
             good[:17] + bytes(4) + good[21:]: Problem.BLOCK,
             good[:21] + b"\0\2" + good[23:]: Problem.BLOCK,
             good + bytes(300): Problem.BLOCK,
@@ -74,6 +74,22 @@ class FragmentTests(SyncTestCase):
         self.assertEqual(sent, 1285)
         self.assertLess(sent / (25_000_000 / (piece + fragments.HEAD)), 1.45)
         self.assertEqual(fragments.number_of_packets(28 * piece, piece), 39)
+
+    def test_attempts(self) -> None:
+        """What is sent again of a message with a receipt is told apart by its coding's octet."""
+        for coding in (Coding.RECEIPT, Coding.DEFLATED_RECEIPT):
+            for attempt in range(fragments.ATTEMPTS):
+                whole = Whole(NAME, coding, 300, 256, attempt)
+                made = Fragment(whole, 0, 1, bytes(256)).encode()
+                self.assertEqual(made[16], coding + 4 * attempt)
+                self.assertEqual(Fragment.parse(made).whole, whole)
+        for code in (4, 5, 8, 253):
+            self.assertRaises(BadPayload, Whole.of, NAME, code, 300, 256)
+
+    def test_without_repair(self) -> None:
+        """No copies are the data pieces alone."""
+        self.assertEqual(fragments.numbers(5, 0), [0, 1, 2, 3, 4])
+        self.assertEqual(fragments.number_of_packets(1, 256, 0), 1)
 
     def test_copies(self) -> None:
         """More copies are more pieces, as long as there are other ones."""

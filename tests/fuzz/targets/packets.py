@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from mixminion.crypto.rng import SeededRandom
-from mixminion.payload import cover, deflate, erasure, fragments, frame, joined, message, reply
+from mixminion.payload import (
+    cover,
+    deflate,
+    erasure,
+    fragments,
+    frame,
+    joined,
+    message,
+    receipt,
+    reply,
+)
 from mixminion.payload.errors import BadPayload
 from mixminion.payload.fragments import Coding, Fragment, Whole
+from mixminion.payload.receipt import Outcome, Receipt
 from mixminion.sphinx import build, crossover, header, payload, slots, suites, surb
 from mixminion.sphinx.errors import BadSurb, Dropped
 from mixminion.sphinx.geometry import AD, MAC, Geometry
@@ -192,6 +203,7 @@ def _fragments() -> Subject:
             (Coding.DEFLATED, 300, 0, 255),
             (Coding.PLAIN, 2**32 - 1, 65_535, 64),
             (Coding.PLAIN, 65 * 256, 1, 32),
+            (Coding.RECEIPT, 1, 0, 0),
         )
     ]
 
@@ -202,6 +214,28 @@ def _fragments() -> Subject:
         assert 0 < whole.data(found.block) <= erasure.MOST_DATA
         assert whole.start(found.block) + whole.length(found.block) <= whole.size
         return whole.coding, min(whole.blocks, 3)
+
+    return Subject(run, corpus)
+
+
+def _receipts() -> Subject:
+    """Receipts, and the beginnings of messages that ask for one."""
+    corpus = [
+        Receipt(bytes(16), Outcome.REFUSED, 1_800_000_000, "blocked").encode(),
+        Receipt(bytes(16), Outcome.EXPIRED, 0, "").encode(),
+        receipt.asking([b"block"]) + b"message",
+        receipt.asking([b"", b"block" * 60]),
+    ]
+
+    def run(octets: bytes) -> object:
+        if receipt.is_receipt(octets):
+            found = Receipt.parse(octets)
+            assert "@" not in found.reason and len(found.reason) < 32
+            assert found.date % receipt.ROUNDED or found.encode() == octets
+            return found.outcome, bool(found.reason)
+        blocks, end = receipt.asked(octets)
+        assert octets[:end] == receipt.asking(blocks)
+        return len(blocks)
 
     return Subject(run, corpus)
 
@@ -276,7 +310,7 @@ def _joined() -> Subject:
     corpus = [bytes((1,)) + packed, bytes((0,)) + text, bytes((1,)) + packed + text[:600]]
 
     def run(octets: bytes) -> object:
-        coding, coded = Coding(octets[0] & 1 if octets else 0), octets[1:] or b"x"
+        coding, coded = Coding(octets[0] & 3 if octets else 0), octets[1:] or b"x"
         whole = Whole(bytes(16), coding, len(coded), 256)
         pieces = {}
         for block in range(whole.blocks):
@@ -305,6 +339,7 @@ TARGETS = [
     Target("frame", _frames, (BadPayload,), longest=128),
     Target("message", _messages, (BadPayload,), longest=2048),
     Target("fragment", _fragments, (BadPayload,), longest=512),
+    Target("receipt", _receipts, (BadPayload,), longest=1024),
     Target("deflated", _deflated, (BadPayload,), longest=1024),
     Target("joined", _joined, (BadPayload,), longest=8192),
     Target("reply", _replies, longest=X25519.payload + 8),

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from mixminion.crypto.rng import SeededRandom
-from mixminion.payload import deflate, erasure, fragments, frame, message
+from mixminion.payload import deflate, erasure, fragments, frame, message, receipt
 from mixminion.payload.fragments import Coding, Fragment, Whole
+from mixminion.payload.receipt import Outcome, Receipt
 from mixminion.sphinx import suites
 from mixminion.sphinx.geometry import Geometry
 
@@ -63,7 +64,7 @@ def bad() -> list[dict[str, str]]:
         "short": framed(frame.Kind.MESSAGE, b"\1x\1\0\2a"),
         "size": framed(frame.Kind.DEFLATED, b"\0\1\0\0" + packed[4:]),
         "deflate": framed(frame.Kind.DEFLATED, packed + b"\0"),
-        "coding": framed(frame.Kind.FRAGMENT, octets("id", 16) + b"\2" + bytes(263)),
+        "coding": framed(frame.Kind.FRAGMENT, octets("id", 16) + b"\4" + bytes(263)),
         "block": framed(frame.Kind.FRAGMENT, octets("id", 16) + bytes(264)),
     }
     return [{"frame": made.hex(), "problem": problem} for problem, made in cases.items()]
@@ -143,6 +144,51 @@ def replies() -> dict[str, list[dict[str, str]]]:
     }
 
 
+def receipts() -> dict[str, Any]:
+    """Receipts, what is none, and the beginnings of messages that ask for one."""
+    id = octets("id", 16)
+    made = [
+        Receipt(id, Outcome.ACCEPTED, 1_800_000_000, "smtp-250"),
+        Receipt(id, Outcome.REFUSED, 1_800_003_599, "blocked"),
+        Receipt(id, Outcome.EXPIRED, 0, ""),
+    ]
+    one = made[0].encode()
+    bad = {
+        "a shorter one": (one[:33], "short"),
+        "another magic": (b"MIXRCPT2" + one[8:], "receipt"),
+        "no outcome": (one[:24] + b"\0" + one[25:], "receipt"),
+        "another length": (one + b"x", "receipt"),
+        "an address": (one[:33] + b"\3a@b", "receipt"),
+    }
+    blocks = [octets("block", 40), octets("other", 60)]
+    return {
+        "receipts": [
+            {
+                "content": each.encode().hex(),
+                "id": each.id.hex(),
+                "outcome": int(each.outcome),
+                "date": each.date // 3600 * 3600,
+                "reason": each.reason,
+            }
+            for each in made
+        ],
+        "bad": [{"what": what, "content": c.hex(), "problem": p} for what, (c, p) in bad.items()],
+        "asking": [
+            {
+                "coded": (receipt.asking(blocks[:n]) + b"message").hex(),
+                "blocks": [block.hex() for block in blocks[:n]],
+                "message": b"message".hex(),
+            }
+            for n in (1, 2)
+        ],
+        "not asking": [
+            {"coded": coded.hex(), "problem": problem}
+            for coded, problem in ((b"", "short"), (b"\0", "blocks"), (b"\5", "blocks"))
+            + ((b"\1\0\4abc", "short"), (b"\1\0", "short"))
+        ],
+    }
+
+
 def write(name: str, value: Any) -> None:
     (FOLDER / name).write_text(json.dumps(value, indent=1) + "\n", "ascii")
 
@@ -151,3 +197,4 @@ if __name__ == "__main__":
     write("frames.json", {"good": good(), "bad": bad()})
     write("replies.json", replies())
     write("fragments.json", {"messages": in_fragments()})
+    write("receipts.json", receipts())

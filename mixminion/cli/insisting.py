@@ -1,0 +1,33 @@
+"""``mixminion send --wait``: until the first server has it."""
+
+from __future__ import annotations
+
+from mixminion import api
+from mixminion.cli import reactor
+from mixminion.cli.client import say, tell
+from mixminion.cli.sentences import span
+
+FIRST = 5.0
+LAST = 300.0
+"""Seconds between attempts: doubled from the first to the last."""
+
+
+async def insist(
+    client: api.Client, number: int, error: api.MixminionError, first: float = FIRST
+) -> None:
+    """Hand over what is kept as *number* and was not taken for *error*, again and again."""
+    pause = first
+    while True:
+        why = error.fields.get("why", error.code)
+        entry = error.fields.get("entry", "its entry")
+        say(
+            f"{entry} did not take it ({why}): trying again in {span(pause)}; Control-C leaves it"
+            " in the outbox"
+        )
+        await reactor.sleep(pause)
+        flushed = await client.flush([number], progress=tell)
+        if not flushed.kept:
+            say("handed over: this computer may be switched off")
+            return
+        error = next(iter(flushed.kept.values()))
+        pause = min(2 * pause, LAST)
