@@ -85,8 +85,8 @@ BY_AGENT = "the message is kept, and the agent sends it."
     "--path",
     metavar="PATH",
     shell_complete=completing.servers,
-    help="Servers, entry first and exit last: names, ? for a random one, *N for N of them, ~N"
-    " for about N.",
+    help="Servers, entry first and exit last: names, A|B for one of these, files with descriptors,"
+    " ? for a random one, *N for N of them, ~N for about N.",
 )
 @click.option(
     "--copies",
