@@ -9,9 +9,7 @@ import click
 from mixminion import api
 from mixminion.cli import daemons, owner
 from mixminion.cli.client import config_option, say
-from mixminion.client.configuration import ClientSection
-from mixminion.client.running import warnings
-from mixminion.client.sections import ScheduleSection
+from mixminion.client import configuration, running, sections
 from mixminion.disk import private
 
 
@@ -27,9 +25,9 @@ def command(config: api.Config, foreground: bool, timeout: float) -> int:
     From then on packets leave at random points, mail or cover, and mailboxes are visited at others.
     Other commands hand over to it.
     """
-    for warning in warnings(config[ScheduleSection]):
+    for warning in running.warnings(config[sections.ScheduleSection]):
         say(f"warning: {warning}", always=True)
-    private.make_folder(config[ClientSection].home)
+    private.make_folder(config[configuration.ClientSection].home)
     started = daemons.start(
         "agent",
         "mixminion-agent",

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from mixminion import api
-from mixminion.app.configuration import Places
+from mixminion.app import configuration as daemons
 from mixminion.cli.errors import AgentEnded, NoServer
-from mixminion.client.configuration import ClientSection
-from mixminion.client.sections import LogSection
+from mixminion.client import configuration, sections
 from mixminion.control.client import ask
 from mixminion.control.errors import NoAnswer, NotRunning, RemoteError
 
@@ -16,10 +15,10 @@ PATIENCE = 7 * 86_400.0
 """Seconds that a command waits for packets to leave at their points."""
 
 
-def places(config: api.Config) -> Places:
+def places(config: api.Config) -> daemons.Places:
     """Where the agent of *config* is found while it runs."""
-    home = config[ClientSection].home
-    return Places(home, home / "control", config[LogSection].file)
+    home = config[configuration.ClientSection].home
+    return daemons.Places(home, home / "control", config[sections.LogSection].file)
 
 
 def runs(config: api.Config) -> bool:
@@ -28,7 +27,7 @@ def runs(config: api.Config) -> bool:
         from mixminion.disk import lock
     except ImportError:  # a system without such locks has no agents
         return False
-    return lock.holder(config[ClientSection].home) is not None
+    return lock.holder(config[configuration.ClientSection].home) is not None
 
 
 def ask_agent(config: api.Config, command: str, **arguments: Any) -> dict[str, Any]:
