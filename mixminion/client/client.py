@@ -183,6 +183,7 @@ class Client(Service):
             random,
             executor,
             self.entries,
+            lambda: self._running.visit_every,
         )
         """What became of messages that were sent with a receipt."""
         self.inbox = Inbox(
@@ -210,6 +211,7 @@ class Client(Service):
                 SeededRandom(random.octets(32)),
             ),
             aging=self._aging,
+            receipts=self.receipts,
             clock=reactor,
             random=SeededRandom(random.octets(32)),
         )

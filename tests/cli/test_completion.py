@@ -46,7 +46,7 @@ class CompletionTests(SyncTestCase):
         )
         *offered, imported = done.stdout.splitlines()
         self.assertEqual((done.stderr, imported), ("", "not imported"))
-        return [each.removeprefix("plain,") for each in offered]
+        return [each.removeprefix("plain,") for each in offered if each]
 
     def test_commands(self) -> None:
         """Commands, those under them, and options."""
