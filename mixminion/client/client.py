@@ -183,6 +183,7 @@ class Client(Service):
             random,
             executor,
             self.entries,
+            lambda: self._running.visit_every,
         )
         """What became of messages that were sent with a receipt."""
         self.inbox = Inbox(
@@ -210,6 +211,7 @@ class Client(Service):
                 SeededRandom(random.octets(32)),
             ),
             aging=self._aging,
+            receipts=self.receipts,
             clock=reactor,
             random=SeededRandom(random.octets(32)),
         )
@@ -308,8 +310,9 @@ class Client(Service):
             encrypt, encrypt_to, 0, None, progress,
         )  # fmt: skip
         view, now = await self.view(progress=progress), self._clock.seconds()
+        preferences = await self.entries.preferences(view)
         return await self._executor.run(
-            look, view, everybody, composed, letter, copies, now, self._random
+            look, view, everybody, composed, letter, copies, now, self._random, preferences
         )
 
     async def _letter(

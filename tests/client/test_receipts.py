@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mixminion import api
-from mixminion.client import receipt_rows, receipts
+from mixminion.client import receipt_rows, receipts, running
 from mixminion.client.receipts import ATTEMPTS, ReceiptState, patience
 from mixminion.counters import Name
 from mixminion.directory.parameters import Parameters
@@ -280,6 +280,34 @@ class AgainTests(ReceiptCase):
 
     async def _check_quietly(self) -> None:
         await self.alice.receipts.tend()
+
+
+class RunningTests(ReceiptCase):
+    def test_it_runs(self) -> None:
+        """A running client visits its mailbox and sends again, unasked: a silent exit costs time,
+        and the message arrives once."""
+        self.patch(running, "RECEIPTS", 30.0)
+        self.patch(running, "FLUSH", 20.0)
+        self.do(self.alice.close())
+        config = self.network.folder / "alice" / "mixminion.conf"
+        more = "[Schedule]\npoints = no\nvisit-every = 60 seconds\n"
+        config.write_text(config.read_text() + more)
+        self.alice = api.Client(
+            self.network.clock,
+            api.load_config(str(config)),
+            random=self.network.random,
+            executor=api.InlineExecutor(),
+            dial=lambda place: self.network.wire.client(place.host, place.port),
+        )
+        self.alice.startService()
+        self.network.clock.advance(1)
+        self.send()
+        silent = self.exit_of()
+        self.silence(lambda mix: mix is silent)
+        self.network.clock.advance(3600)
+        [found] = self.do(self.alice.receipts.all())
+        self.assertEqual((found.state, found.attempts), (ReceiptState.ACCEPTED, 3))
+        self.assertEqual([each.content for each in self.delivered], [b"hello"])
 
 
 class KeepingTests(ReceiptCase):
