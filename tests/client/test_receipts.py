@@ -299,7 +299,7 @@ class RunningTests(ReceiptCase):
             executor=api.InlineExecutor(),
             dial=lambda place: self.network.wire.client(place.host, place.port),
         )
-        self.alice.startService()
+        self.alice.start_schedule()
         self.network.clock.advance(1)
         self.send()
         silent = self.exit_of()
