@@ -7,6 +7,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
 
 from mixminion import __version__  # noqa: E402
+from mixminion.cli.main import COMMANDS  # noqa: E402
 
 project = "Mixminion"
 author = "The Mixminion developers"
@@ -20,4 +21,14 @@ html_theme = "alabaster"
 html_theme_options = {"description": "An anonymous remailer", "page_width": "60rem"}
 html_show_sourcelink = False
 
-man_pages = [("man/mixminion", "mixminion", "anonymous remailer", [author], 1)]
+
+def _described(page: str) -> str:
+    """The line that ``man -k`` shows."""
+    said = COMMANDS.get(page.removeprefix("mixminion-"))
+    return "anonymous remailer" if said is None else said.rstrip(".").lower()
+
+
+man_pages = [
+    (f"man/{path.stem}", path.stem, _described(path.stem), [author], 1)
+    for path in sorted((HERE / "man").glob("mixminion*.rst"))
+]

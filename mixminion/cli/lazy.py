@@ -10,6 +10,7 @@ from pkgutil import iter_modules
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 from typing_extensions import override
 
 
@@ -56,6 +57,17 @@ class LazyGroup(click.Group):
         module = import_module(self._prefix + cmd_name.replace("-", "_"))
         command: click.Command = module.command
         return command
+
+    @override
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Without an import of every command."""
+        own = click.Command.shell_complete(self, ctx, incomplete)
+        words = (
+            CompletionItem(name, help=line)
+            for name, line in self.table.items()
+            if name.startswith(incomplete)
+        )
+        return [*words, *own]
 
     @override
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

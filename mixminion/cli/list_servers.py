@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from mixminion import api
 from mixminion.cli import reactor
@@ -61,10 +62,18 @@ def _columns(context: click.Context, option: click.Parameter, text: str | None) 
     return names
 
 
+def _complete(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    before, comma, begun = incomplete.rpartition(",")
+    return [CompletionItem(f"{before}{comma}{name}") for name in COLUMNS if name.startswith(begun)]
+
+
 @click.command()
 @click.option(
     "--columns",
     metavar="NAME,NAME,...",
+    shell_complete=_complete,
     callback=_columns,
     help=f"What to show, of {', '.join(COLUMNS)}.  [default: {','.join(DEFAULT)}; with --json all]",
 )

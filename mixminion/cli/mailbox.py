@@ -13,6 +13,7 @@ import click
 from mixminion import api
 from mixminion.cli import reading
 from mixminion.cli.client import config_option, run, say, tell
+from mixminion.cli.completing import servers
 from mixminion.cli.output import json_option, print_result
 from mixminion.client.usual import FRAMES
 from mixminion.disk import private
@@ -27,7 +28,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("server", required=False)
+@click.argument("server", required=False, shell_complete=servers)
 @json_option
 @config_option
 def create(config: api.Config, server: str | None, as_json: bool) -> None:

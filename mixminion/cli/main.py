@@ -47,6 +47,7 @@ COMMANDS = {
     "directory": "Look at the directory: who signed it, and what changed.",
     "server": "Set up and run a server.",
     "authority": "Set up and run a directory authority.",
+    "completion": "Print what makes a shell complete these words.",
     "version": "Show versions.",
 }
 

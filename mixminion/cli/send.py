@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mixminion import api
-from mixminion.cli import answering, given, previewing
+from mixminion.cli import answering, completing, given, previewing
 from mixminion.cli.client import config_option, run, say, tell
 from mixminion.cli.insisting import insist
 from mixminion.cli.keys import read_key_file
@@ -81,8 +81,9 @@ KEPT = "the message is kept: `mixminion queue flush` sends it."
     "-P",
     "--path",
     metavar="PATH",
-    help="Servers, entry first and exit last: names, ? for a random one, *N for N of them, ~N"
-    " for about N.",
+    shell_complete=completing.servers,
+    help="Servers, entry first and exit last: names, A|B for one of these, files with descriptors,"
+    " ? for a random one, *N for N of them, ~N for about N.",
 )
 @click.option(
     "--copies",
@@ -121,7 +122,12 @@ KEPT = "the message is kept: `mixminion queue flush` sends it."
     help="Have the exit say what became of it, and send it again when no receipt comes: see"
     " `mixminion receipts`.  The text is kept until then.",
 )
-@click.option("--identity", metavar="NAME", help="Who reads the answers.  [default: default]")
+@click.option(
+    "--identity",
+    metavar="NAME",
+    shell_complete=completing.identities,
+    help="Who reads the answers.  [default: default]",
+)
 @click.option(
     "--queue",
     "only_keep",

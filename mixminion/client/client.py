@@ -310,8 +310,9 @@ class Client(Service):
             encrypt, encrypt_to, 0, None, progress,
         )  # fmt: skip
         view, now = await self.view(progress=progress), self._clock.seconds()
+        preferences = await self.entries.preferences(view)
         return await self._executor.run(
-            look, view, everybody, composed, letter, copies, now, self._random
+            look, view, everybody, composed, letter, copies, now, self._random, preferences
         )
 
     async def _letter(

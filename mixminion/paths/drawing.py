@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from mixminion.directory.consensus import Server
 from mixminion.interfaces import Random
@@ -39,6 +40,12 @@ class Pool:
             assert self._fits is not None
             self._all = [server for server in self._servers if self._fits(server)]
         return self._all
+
+    def has(self, n: int) -> bool:
+        """Whether there are *n* of them."""
+        if self._all is None and self._fits is not None:
+            return sum(1 for _ in islice(filter(self._fits, self._servers), n)) == n
+        return len(self.all) >= n
 
     def draw(self, random: Random) -> Server | None:
         """One of them, each as likely; None when there is none."""

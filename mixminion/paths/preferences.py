@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import ip_network
 
 from typing_extensions import override
@@ -62,8 +63,12 @@ class Term:
             case Kind.COUNTRY:
                 return server.jurisdiction == self.text
             case Kind.NETWORK:
-                rule = Rule(allow=True, network=self.text)
-                return any(map(rule.covers, server.addresses))
+                return any(map(_rule(self.text).covers, server.addresses))
+
+
+@lru_cache(256)
+def _rule(network: str) -> Rule:
+    return Rule(allow=True, network=network)
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,7 +259,7 @@ def _path(
 
 def _check_enough(net: _Network, wanted: Sequence[Wanted], named: set[Server]) -> None:
     """:raises NoPath: there are fewer servers than hops."""
-    if len(net.usable) > 2 * len(wanted) and not net.preferences.lists.hop:
+    if net.others.has(2 * len(wanted)):
         return
     found = set(net.others.all)
     lacking = wanted.count(None) - len(found - named)

@@ -19,7 +19,7 @@ from tests.client.network import NetworkCase, reactor
 PATH = ("-P", "mix1,*2,mix5")
 
 
-class KilledTests(NetworkCase):
+class KilledCase(NetworkCase):
     timeout = 600
     least = 20  #: a send has more steps than this
 
@@ -68,6 +68,8 @@ class KilledTests(NetworkCase):
         self.assertIn("Nothing is kept.", done["said"])
         return len(self.intake.packets) - before
 
+
+class KilledTests(KilledCase):
     async def sent_once(self, arguments: tuple[str, ...], stdin: bytes, packets: int) -> None:
         """Killed anywhere, and flushed: all packets arrive if the message was kept, else none;
         and one arrives again only if it arrived before the kill, as it was."""

@@ -149,14 +149,16 @@ class SendingTests(LargeCase):
 class InterruptedTests(LargeCase):
     def test_refused(self):
         """An entry that is full: its packets are kept, the others leave, a flush sends the rest."""
-        self.network.mix("mix1").intake.refusal = Refusal.FULL
+        standing = self.ask(self.client.entries.standing(self.ask(self.client.view())))
+        full = self.network.mix(standing[0][0].nickname)
+        full.intake.refusal = Refusal.FULL
         with self.assertRaises(PartlyHandedOver) as caught:
             for _ in range(20):  # until a path begins there
                 self.send()
         kept = self.ask(self.client.waiting())
         self.assertEqual(caught.exception.fields["kept"], len(kept))
         self.assertEqual({each.part_of for each in kept}, {kept[0].part_of})
-        self.network.mix("mix1").intake.refusal = None
+        full.intake.refusal = None
         flushed = self.ask(self.client.flush([kept[0].part_of]))
         self.assertEqual(flushed.kept, {})
         self.assertEqual(self.ask(self.client.waiting()), [])

@@ -15,7 +15,17 @@ from mixminion.directory.view import View
 from mixminion.errors import render
 from mixminion.testing.cases import SyncTestCase
 from mixminion.util.hostport import HostPort
-from tests.directory.network import NOW, PERIOD, WEEK, consensus, keys, packet_key, server, view
+from tests.directory.network import (
+    NOW,
+    PERIOD,
+    WEEK,
+    consensus,
+    descriptor,
+    keys,
+    packet_key,
+    server,
+    view,
+)
 
 ALICE, BOB = server("Alice", 1), server("bob", 2)
 
@@ -146,3 +156,61 @@ class UsableTests(SyncTestCase):
             real = view([entry], test_network=False)
             self.assertEqual(bool(real.usable(NOW, PERIOD)), public, host)
             self.assertTrue(view([entry]).usable(NOW, PERIOD))
+
+
+class ImportedTests(SyncTestCase):
+    """Servers that are known from descriptors alone."""
+
+    def setUp(self):
+        self.plain = view([ALICE, BOB])
+
+    def with_imported(self, *names: str, now: float = NOW) -> View:
+        described = [(descriptor(name, 9), bytes(32)) for name in names]
+        return self.plain.with_imported(described, now)
+
+    def test_found(self):
+        """By name and identity, with the descriptor's keys; not among the servers, and never
+        usable.  The view that it was made from does not change."""
+        found = self.with_imported("carol")
+        carol = found.by_name("CAROL")
+        assert carol is not None
+        self.assertIs(found.by_identity(carol.identity), carol)
+        self.assertTrue(found.imported(carol))
+        self.assertEqual(
+            found.packet_key(carol.identity, PERIOD + 1), packet_key("carol", PERIOD + 1)
+        )
+        self.assertRaises(NoPacketKey, found.packet_key, carol.identity, PERIOD + 3)
+        self.assertEqual(found.servers, self.plain.servers)
+        self.assertEqual(list(found.usable(NOW, PERIOD)), list(self.plain.usable(NOW, PERIOD)))
+        self.assertFalse(found.is_usable(carol, NOW, PERIOD))
+        self.assertIsNone(self.plain.by_name("carol"))
+
+    def test_over(self):
+        """Before and after its time a descriptor's keys are none."""
+        for now in (NOW - 1, NOW + 3 * WEEK):
+            found = self.with_imported("carol", now=now)
+            carol = found.by_name("carol")
+            assert carol is not None
+            self.assertFalse(found.has_key(carol.identity, PERIOD))
+
+    def test_listed(self):
+        """Of a server that is listed the directory's entry stays."""
+        found = self.with_imported("bob")
+        self.assertEqual(found.by_name("bob"), BOB)
+        self.assertFalse(found.imported(BOB))
+        self.assertFalse(found.ambiguous("bob"))
+
+    def test_ambiguous(self):
+        """A name that the directory gives to another identity."""
+        found = self.with_imported("ALICE")
+        self.assertEqual(found.by_name("alice"), ALICE)
+        self.assertTrue(found.ambiguous("Alice"))
+        self.assertFalse(self.plain.ambiguous("Alice"))
+
+    def test_other_suite(self):
+        """Keys that do not fit the key period are none."""
+        changed = descriptor("carol").packet_keys[0]
+        other = type(changed)(period=PERIOD, suite="x25519", key=bytes(32))
+        described = descriptor("carol", packet_keys=(other,))
+        found = self.plain.with_imported([(described, bytes(32))], NOW)
+        self.assertFalse(found.has_key(described.identity, PERIOD))

@@ -7,7 +7,18 @@ from hypothesis import strategies as st
 
 from mixminion.errors import render
 from mixminion.paths.errors import BadPath
-from mixminion.paths.language import Around, Element, Named, PathSpec, Some, ending_at, parse
+from mixminion.paths.language import (
+    Around,
+    Element,
+    File,
+    Named,
+    OneOf,
+    PathSpec,
+    Some,
+    closing_at,
+    ending_at,
+    parse,
+)
 from mixminion.testing.cases import SyncTestCase
 
 
@@ -26,6 +37,12 @@ class ParseTests(SyncTestCase):
             "A-b_9,b": (Named("A-b_9"), Named("b")),
             "*255": (Some(255),),
             "*007": (Some(7),),
+            "a|b": (OneOf((Named("a"), Named("b"))),),
+            "a | b\t|c , ?": (OneOf((Named("a"), Named("b"), Named("c"))), Some(1)),
+            "./a,/b/c.d,e/f": (File("./a"), File("/b/c.d"), File("e/f")),
+            "'a, b|c',\"it's\"": (File("a, b|c"), File("it's")),
+            "a|./b,~3": (OneOf((Named("a"), File("./b"))), Around(3)),
+            "2/x": (File("2/x"),),
         }
         for text, elements in cases.items():
             with self.subTest(text):
@@ -56,6 +73,15 @@ class ParseTests(SyncTestCase):
             ("*\u0663", 2, "a number from 1 to 255"),
             ("\u00e4", 1, "a server's name"),
             ("alice\nbob", 6, "a comma"),
+            ("a|", 3, "a server's name"),
+            ("a||b", 3, "a server's name"),
+            ("a|?", 3, "a server's name"),
+            ("|a", 1, "a server's name"),
+            ("?|a", 2, "a comma"),
+            ("a|b|a", 5, "a server that is not in this choice yet"),
+            ("'a", 1, "a server's name"),
+            ("''", 1, "a server's name"),
+            ("./a b", 5, "a comma"),
         ):
             with self.subTest(text):
                 error = self.assertRaises(BadPath, parse, text)
@@ -63,7 +89,7 @@ class ParseTests(SyncTestCase):
                 self.assertIn(f"at character {position}: expected {expected}", render(error))
 
     @settings(max_examples=200, deadline=None)
-    @given(st.text("ab,?*~0123 :\t-_é\n", max_size=12) | st.text(max_size=8))
+    @given(st.text("ab,?*~0123|/'\" :\t-_é\n", max_size=12) | st.text(max_size=8))
     def test_any_text(self, text):
         """Any text is a path or a BadPath inside the text, or just behind it."""
         try:
@@ -73,6 +99,15 @@ class ParseTests(SyncTestCase):
             render(error)
         else:
             self.assertTrue(spec.elements)
+            self.assertEqual(parse(str(spec)), spec)
+
+    def test_files(self):
+        """Files, wherever they stand, and the path with names in their place."""
+        spec = parse("./a,b|./c|'d e',*2")
+        self.assertEqual([file.name for file in spec.files], ["./a", "./c", "d e"])
+        names = {"./a": "one", "./c": "b", "d e": "three"}
+        named = spec.without_files(lambda file: names[file.name])
+        self.assertEqual(str(named), "one,b|three,*2")
 
 
 class EndingTests(SyncTestCase):
@@ -88,7 +123,22 @@ class EndingTests(SyncTestCase):
             ("a,?, MIX", 4, "a,?, MIX"),
             ("mix,?", 4, "mix,?,mix"),
             ("~4", 4, "~4,mix"),
+            ("*2,a|mix|b", 4, "*2,mix"),
+            ("*2,a|b", 4, "*2,a|b,mix"),
         ):
             self.assertEqual(ending_at(text, "mix", usual), expected)
             parse(expected)
+
+    def test_closing(self):
+        """It takes the last hop's place."""
+        for text, expected in (
+            ("*4", "*3,mix"),
+            ("a,?", "a,mix"),
+            ("a,b", "a,mix"),
+            ("a,b|c", "a,mix"),
+            ("~4", "~3,mix"),
+            ("a,~1", "a,~1,mix"),
+            ("*1", "mix"),
+        ):
+            self.assertEqual(str(closing_at(parse(text), "mix")), expected)
         self.assertRaises(BadPath, ending_at, "*,", "mix", 4)
