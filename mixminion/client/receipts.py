@@ -88,6 +88,10 @@ class Receipts:
         self._kept = kept
         self._visits = visits
 
+    def visited_every(self, seconds: float) -> None:
+        """From now on mailboxes are visited that often, and receipts have until the next visit."""
+        self._visits = seconds
+
     # -- sending -------------------------------------------------------------------------------
 
     async def send(

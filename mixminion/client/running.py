@@ -84,7 +84,7 @@ class Running:
         clock: Clock,
         random: Random,
     ) -> None:
-        self._section = section
+        self.section = section
         self._directory = directory
         self._sender = sender
         self._loads = loads
@@ -113,7 +113,7 @@ class Running:
         if self._running:
             return
         self._running = True
-        if self._section.points:
+        if self.section.points:
             self._sender.schedule = self._loads
             self._begin()
         else:
@@ -163,7 +163,7 @@ class Running:
     def _gap(self) -> float:
         view = self._directory.latest
         parameters = Parameters.default() if view is None else view.parameters
-        return mean_gap(parameters.mean_delay, self._section.slower)
+        return mean_gap(parameters.mean_delay, self.section.slower)
 
     async def _flush(self) -> None:
         await self._sender.flush()
