@@ -570,14 +570,7 @@ class Client(Service):
         """From now on, until :meth:`close`, have packets leave at random points only, with cover
         traffic between them, and visit mailboxes at others: see :doc:`/use/agent`.  What is sent
         waits for its point."""
-        section = self._running.section
-        if section.visits:
-            self.receipts.visited_every(section.visit_every)
-            self.on_visit(self._tend_receipts)
         self._running.start()
-
-    async def _tend_receipts(self, number: int, visit: Visit) -> None:
-        await self.receipts.tend()
 
     @property
     def pace(self) -> Pace:

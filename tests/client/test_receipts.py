@@ -286,7 +286,7 @@ class RunningTests(ReceiptCase):
     def test_it_runs(self) -> None:
         """A running client visits its mailbox and sends again, unasked: a silent exit costs time,
         and the message arrives once."""
-        self.patch(running, "RECEIPTS", 30.0)
+        self.patch(receipts, "TEND", 30.0)
         self.patch(running, "FLUSH", 20.0)
         self.do(self.alice.close())
         config = self.network.folder / "alice" / "mixminion.conf"
