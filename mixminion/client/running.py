@@ -36,9 +36,6 @@ TEND = 3600.0
 LATER = 60.0
 """Seconds until it is looked again whether there is a directory."""
 
-RECEIPTS = 1800.0
-"""Seconds between two looks for messages that have had no receipt, on average."""
-
 FLUSH = 600.0
 """Seconds between two attempts to send what is kept, on average, where there are no points."""
 
@@ -106,7 +103,7 @@ class Running:
     @property
     def visit_every(self) -> float:
         """The mean time between two visits of a mailbox, in seconds; 0 when it does not run."""
-        return self._section.visit_every if self._running and self._section.visits else 0.0
+        return self.section.visit_every if self._running and self.section.visits else 0.0
 
     def start(self) -> None:
         """From now on."""
@@ -119,7 +116,7 @@ class Running:
         else:
             self._again(self._flush, lambda: self._random.exponential(FLUSH))
         self._again(self._tend, lambda: TEND)
-        self._again(self._receipts.tend, lambda: self._random.exponential(RECEIPTS))
+        self._again(self._receipts.tend, self._receipts.pause)
         self.visiting.start()
 
     async def stop(self) -> None:
