@@ -103,7 +103,7 @@ class Running:
     @property
     def visit_every(self) -> float:
         """The mean time between two visits of a mailbox, in seconds; 0 when it does not run."""
-        return self.section.visit_every if self._running and self.section.visits else 0.0
+        return self._section.visit_every if self._running and self._section.visits else 0.0
 
     def start(self) -> None:
         """From now on."""
