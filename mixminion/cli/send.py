@@ -13,11 +13,13 @@ from mixminion import api
 from mixminion.cli import answering, completing, given, owner, previewing, reactor
 from mixminion.cli.client import config_option, run, say, tell
 from mixminion.cli.errors import LeftByAgent
-from mixminion.cli.insisting import insist
+from mixminion.cli.insisting import insist, until_receipt
 from mixminion.cli.keys import read_key_file
 from mixminion.cli.output import json_option, print_result
+from mixminion.cli.receipts import ENDS
 from mixminion.cli.telling import current
 from mixminion.client import configuration, key_sources
+from mixminion.errors import EX_UNAVAILABLE
 from mixminion.util import times
 
 NOTICE = (
@@ -154,7 +156,7 @@ BY_AGENT = "the message is kept, and the agent sends it."
     "--wait",
     is_flag=True,
     help="Until the first server has it, however long that takes; without it one attempt is made,"
-    " and the message is kept.",
+    " and the message is kept.  With --receipt until it is known what became of it.",
 )
 @json_option
 @config_option
@@ -183,7 +185,7 @@ def command(
     preview: bool,
     wait: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Send a message anonymously.
 
     Ends when the first server has the message on its disk: then this computer may be
@@ -239,7 +241,7 @@ def command(
             ),
             as_json=as_json,
         )
-        return
+        return 0
     hand_over = not only_keep and output is None
     agent = hand_over and owner.runs(config)
     if config[configuration.ClientSection].one_shot_notice and hand_over and not agent:
@@ -295,19 +297,27 @@ def command(
             await client.export(output.absolute(), numbers(sent))
         return sent
 
+    came: api.Receipt | None = None
+
     async def insisting(client: api.Client) -> api.Sent | None:
+        nonlocal came
+        sent = None
         try:
-            return await send(client)
+            sent = await send(client)
         except api.NotHandedOver as error:
             if not wait or kept is None:
                 raise
             await insist(client, kept, error)
-            return None
+        if wait and receipt and kept is not None:
+            came = await until_receipt(client, kept)
+        return sent
 
     try:
         sent = run(config, insisting)
-        if agent and sent is not None:
+        if agent and sent is not None and came is None:
             sent = _by_agent(config, sent, numbers(sent), wait=wait)
+        elif sent is not None and came is not None:  # by the agent, if one runs: it has arrived
+            sent = replace(sent, handed=True)
     except KeyboardInterrupt:
         left = BY_AGENT if agent else KEPT
         say(f"Interrupted; {'nothing was sent or kept.' if kept is None else left}", always=True)
@@ -318,9 +328,13 @@ def command(
         data = {"sent": False, "kept": kept is not None, "error": error.code}
         print_result(data, (), as_json=as_json)
         raise
-    if sent is None:
-        print_result({"sent": True, "number": kept}, (), as_json=as_json)
-        return
+    told = {} if came is None else {"receipt": str(came.state)}
+    if came is not None:
+        say(f"receipt: {ENDS[came.state]}{f' ({came.reason})' if came.reason else ''}")
+    if sent is None or told:
+        result = {"sent": True, "number": kept} if sent is None else _result(sent)
+        print_result({**result, **told}, (), as_json=as_json)
+        return _ended(came)
     if output is not None:
         say(f"not sent: {_packets(sent.packets)} written to {output}")
     elif only_keep:
@@ -330,6 +344,14 @@ def command(
         say("a receipt is waited for: `mixminion receipts check` fetches it")
     where = {} if output is None else {"file": str(output)}
     print_result({**_result(sent), **where}, (), as_json=as_json)
+    return 0
+
+
+def _ended(came: api.Receipt | None) -> int:
+    """A message that was not taken in the end did not arrive, as far as anybody knows."""
+    if came is None or came.state is api.ReceiptState.ACCEPTED:
+        return 0
+    return EX_UNAVAILABLE
 
 
 def _by_agent(config: api.Config, sent: api.Sent, numbers: list[int], *, wait: bool) -> api.Sent:

@@ -286,7 +286,7 @@ class RunningTests(ReceiptCase):
     def test_it_runs(self) -> None:
         """A running client visits its mailbox and sends again, unasked: a silent exit costs time,
         and the message arrives once."""
-        self.patch(running, "RECEIPTS", 30.0)
+        self.patch(receipts, "TEND", 30.0)
         self.patch(running, "FLUSH", 20.0)
         self.do(self.alice.close())
         config = self.network.folder / "alice" / "mixminion.conf"
@@ -299,7 +299,7 @@ class RunningTests(ReceiptCase):
             executor=api.InlineExecutor(),
             dial=lambda place: self.network.wire.client(place.host, place.port),
         )
-        self.alice.startService()
+        self.alice.start_schedule()
         self.network.clock.advance(1)
         self.send()
         silent = self.exit_of()

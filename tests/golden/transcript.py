@@ -10,7 +10,7 @@
     = 75
 
 ``%`` is done to the network, ``$`` is run by bash in a home that has joined it, whose name is
-that of nobody else; the next lines are what it printed, its exit code last.  The same line more than
+that of nobody else; then come what it printed, and its exit code.  The same line more than
 once in a row is there once: which servers are asked, and how many, is another each time.
 """
 
@@ -103,23 +103,28 @@ def uses(line: str) -> Iterator[Use]:
     words: list[str] = []
     for word in [*lexer, ";"]:
         if set(word) <= set("|;&()"):
+            while words and (words[0] in _SHELL or "=" in words[0]):
+                del words[0]
             if words and words[0] in ("mixminion", "mixminion-sendmail"):
-                yield _use(words)
+                yield from _uses(words)
             words = []
         else:
             words.append(word)
 
 
-def _use(words: Sequence[str]) -> Use:
+_SHELL = ("do", "if", "then", "until", "while")
+
+
+def _uses(words: Sequence[str]) -> Iterator[Use]:
     kept = list(words)
     for mark in (">", "<", ">>", "<<<"):
         while mark in kept:
             del kept[kept.index(mark) : kept.index(mark) + 2]
     if kept[0] != "mixminion":
-        return (kept[0],), frozenset()
+        yield (kept[0],), frozenset()
+        return
     command: click.Command = mixminion
     names: list[str] = ["mixminion"]
-    given: set[str] = set()
     arguments = kept[1:]
     parent = None
     while True:
@@ -129,7 +134,7 @@ def _use(words: Sequence[str]) -> Use:
         try:
             rest = command.parse_args(context, list(arguments))
         except click.UsageError:
-            return tuple(names), frozenset()
+            return
         given = {
             name_of(parameter)
             for parameter in command.get_params(context)
@@ -141,7 +146,8 @@ def _use(words: Sequence[str]) -> Use:
             if isinstance(command, click.Group) and rest
             else None
         )
+        yield tuple(names), frozenset(given)
         if found is None:
-            return tuple(names), frozenset(given)
+            return
         names.append(rest[0])
         command, arguments, parent = found, list(rest[1:]), context
