@@ -28,13 +28,13 @@ class DecodeCase(CommandCase):
 
     async def answered(self, content, *options, pairs=1):
         """What is delivered for an answer to blocks of ours: handles and payloads."""
-        before = len(self.network.arrived)
+        before = {answer.surb_id for _, answer in self.owner.delivered()}
         file = self.folder / "blocks"
         await self.run_command("reply-block", "create", "-n", str(pairs), "-o", str(file), *options)
         done = await self.run_command("send", "-R", str(file), stdin=content)
         self.assertEqual(done.code, 0, done.err)
-        came = [answer for _, answer in self.owner.delivered()[before:]]
-        return [(answer.surb_id, answer.payload) for answer in came]
+        came = [answer for _, answer in self.owner.delivered()]  # by mix, not by time
+        return [(each.surb_id, each.payload) for each in came if each.surb_id not in before]
 
     def mail(self, came, form):
         """The mail in which an exit delivers it."""
