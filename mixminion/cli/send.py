@@ -315,8 +315,10 @@ def command(
 
     try:
         sent = run(config, insisting)
-        if agent and sent is not None:
+        if agent and sent is not None and came is None:
             sent = _by_agent(config, sent, numbers(sent), wait=wait)
+        elif sent is not None and came is not None:  # by the agent, if one runs: it has arrived
+            sent = replace(sent, handed=True)
     except KeyboardInterrupt:
         left = BY_AGENT if agent else KEPT
         say(f"Interrupted; {'nothing was sent or kept.' if kept is None else left}", always=True)

@@ -45,6 +45,9 @@ OWN_DELAYS = 3
 """How many mean delays more than those of three paths there are: the exit's before its receipt
 leaves, and some for the hand-over."""
 
+TEND = 1800.0
+"""Seconds between two looks for messages that have had no receipt, on average."""
+
 _STATES = {
     Outcome.ACCEPTED: ReceiptState.ACCEPTED,
     Outcome.REFUSED: ReceiptState.REFUSED,
@@ -219,6 +222,11 @@ class Receipts:
         return await self._database.run(query)
 
     # -- time ----------------------------------------------------------------------------------
+
+    def pause(self) -> float:
+        """Seconds until a program that runs is to :meth:`tend` again: at random, so that what it
+        sends then has nothing to do with what it fetched."""
+        return self._random.exponential(TEND)
 
     async def check(self, *, progress: Progress = silent) -> list[Receipt]:
         """Visit the mailboxes in which receipts may be, and do what :meth:`tend` does; see there.

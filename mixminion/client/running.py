@@ -36,9 +36,6 @@ TEND = 3600.0
 LATER = 60.0
 """Seconds until it is looked again whether there is a directory."""
 
-RECEIPTS = 1800.0
-"""Seconds between two looks for messages that have had no receipt, on average."""
-
 FLUSH = 600.0
 """Seconds between two attempts to send what is kept, on average, where there are no points."""
 
@@ -119,7 +116,7 @@ class Running:
         else:
             self._again(self._flush, lambda: self._random.exponential(FLUSH))
         self._again(self._tend, lambda: TEND)
-        self._again(self._receipts.tend, lambda: self._random.exponential(RECEIPTS))
+        self._again(self._receipts.tend, self._receipts.pause)
         self.visiting.start()
 
     async def stop(self) -> None:
