@@ -26,6 +26,7 @@ class Player:
         self.network.start()
         self._programs = folder / "bin"
         self._programs.mkdir()
+        (folder / "homes").mkdir()
         for name, module in PROGRAMS.items():
             path = self._programs / name
             path.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m {module} "$@"\n')
@@ -50,7 +51,7 @@ class Player:
         return text, "\n".join(lines) + "\n"
 
     def _home(self, name: str) -> Path:
-        home = self._folder / name
+        home = self._folder / "homes" / name
         shutil.rmtree(home, ignore_errors=True)
         private.make_folder(home)
         shutil.copy(self.network.bootstrap, home / "network.conf")

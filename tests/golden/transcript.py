@@ -33,7 +33,7 @@ _SAME = (
     (re.compile(r"127\.\d\.0\.1:\d+"), "<PLACE>"),
     (re.compile(r"\b(?:[0-9a-f]{4} ){3,}[0-9a-f]{4}\b"), "<FINGERPRINT>"),
     (re.compile(r"\b[0-9a-f]{16,}\b"), "<HEX>"),
-    (re.compile(r"\b[A-Za-z0-9+/]{60,}={0,2}"), "<BASE64>"),
+    (re.compile(r"(?<![^\s\"])[A-Za-z0-9+/]{32,}={0,2}(?![^\s\"])"), "<BASE64>"),
     (re.compile(r"(?<=mailbox:)[A-Za-z0-9_-]{43}"), "<CAPABILITY>"),
     (re.compile(r"\bmix[1-5]\b"), "mixN"),
     (re.compile(r"\babout \d+ (seconds?|minutes?)"), "about <SPAN>"),
