@@ -128,7 +128,12 @@ class CarryingTests(VirtualCase):
         self.keep()
         self.ask(self.client.export(self.file))
         octets = self.file.read_bytes()
-        for wrong in (b"", b"Hello", octets[:-1], octets[:40] + b"?" + octets[41:]):
+        for wrong in (
+            b"",
+            b"Hello",
+            octets[:-1],
+            octets[:40] + bytes([octets[40] ^ 1]) + octets[41:],
+        ):
             with self.assertRaises(NotPackets):
                 self.ask(self.client.bring(wrong))
         self.clock.advance(15 * DAY)
