@@ -102,6 +102,7 @@ class OperatorFilesTests(SyncTestCase):
         for name, key in (
             ("mixminion.service", "LimitMEMLOCK"),
             ("mixminion-authority.service", "ExecReload"),
+            ("mixminion-agent.service", "ExecReload"),
         ):
             unit = ConfigParser(strict=False, interpolation=None)
             unit.optionxform = str  # type: ignore[assignment, method-assign]

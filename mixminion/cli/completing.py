@@ -7,6 +7,7 @@ when it finds nothing: who chooses among them has his choice checked afterwards.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from base64 import b64decode
 from configparser import ConfigParser
@@ -22,10 +23,12 @@ from click.shell_completion import CompletionItem
 def servers(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Nicknames that begin so; behind a comma those for the next hop of a path."""
-    before, comma, begun = incomplete.rpartition(",")
+    """Nicknames that begin so; behind a comma those for the next hop of a path, behind a bar those
+    for the same."""
+    begun = re.split(r"[,|]", incomplete)[-1]
+    before = incomplete[: len(incomplete) - len(begun)]
     return [
-        CompletionItem(f"{before}{comma}{name}")
+        CompletionItem(f"{before}{name}")
         for name in nicknames(_home(context))
         if name.lower().startswith(begun.lower())
     ]

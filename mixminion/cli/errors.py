@@ -61,6 +61,25 @@ class NotErased(UserError):
     sentence = "Nothing was erased: that takes a yes, or --yes where nobody can be asked."
 
 
+class LeftByAgent(OperatorError):
+    """The agent tried to send, and goes on trying."""
+
+    code = "left-by-agent"
+    sentence = "{sentence}"
+    exit_code = EX_TEMPFAIL
+
+
+class AgentEnded(OperatorError):
+    """The agent ended while a command waited for it."""
+
+    code = "agent-ended"
+    sentence = (
+        "Not sent, but kept: the agent ended meanwhile, or does not answer; `mixminion agent start`"
+        " or `mixminion queue flush` sends it."
+    )
+    exit_code = EX_TEMPFAIL
+
+
 class NoRecipients(UserError):
     """A mail that is to name its recipients, and does not."""
 

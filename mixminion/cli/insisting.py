@@ -31,3 +31,25 @@ async def insist(
             return
         error = next(iter(flushed.kept.values()))
         pause = min(2 * pause, LAST)
+
+
+FIRST_LOOK = 2.0
+LAST_LOOK = 60.0
+"""Seconds between visits to the mailbox where the receipt comes: doubled too."""
+
+
+async def until_receipt(
+    client: api.Client, message: int, first: float = FIRST_LOOK
+) -> api.Receipt | None:
+    """The receipt of what was sent as *message*, when it is known what became of it; messages are
+    sent again meanwhile, as with ``mixminion receipts check``.  None when it was forgotten."""
+    say("waiting for the receipt; after Control-C `mixminion receipts check` fetches it")
+    pause = first
+    number = next(each.number for each in await client.receipts.all() if each.message == message)
+    while True:
+        await reactor.sleep(pause)
+        known = {each.number: each for each in await client.receipts.check(progress=tell)}
+        found = known.get(number)
+        if found is None or found.state is not api.ReceiptState.WAITING:
+            return found
+        pause = min(2 * pause, LAST_LOOK)

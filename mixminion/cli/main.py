@@ -40,6 +40,7 @@ COMMANDS = {
     "mailbox": "Get messages without an address: make a mailbox, and fetch from it.",
     "key": "Encrypt: keys of others, and your own.",
     "entries": "Show or replace the servers that your packets go to first.",
+    "agent": "Run a client that sends at random moments, with cover traffic.",
     "list-servers": "List the servers of the network.",
     "import-server": "Use a server that no directory lists, where a path names it.",
     "ping": "Ask whether a server answers.",

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from mixminion import api
+from mixminion.cli import completing
 from mixminion.cli.client import config_option, run, say, tell
 from mixminion.cli.output import json_option, print_result, table
 from mixminion.errors import EX_UNAVAILABLE
@@ -17,7 +18,7 @@ NOTICE = (
 
 
 @click.command()
-@click.argument("server")
+@click.argument("server", shell_complete=completing.servers)
 @json_option
 @config_option
 @click.pass_context

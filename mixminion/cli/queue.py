@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from mixminion import api
+from mixminion.cli import owner
 from mixminion.cli.client import config_option, run, say, tell
 from mixminion.cli.output import json_option, print_result
 from mixminion.client.errors import BadInput
@@ -99,21 +100,31 @@ def _state(kept: api.Waiting) -> str:
 @json_option
 @config_option
 def flush(config: api.Config, numbers: tuple[int, ...], as_json: bool) -> int:
-    """Try again to hand over what is kept, or of that only these NUMBERS."""
+    """Try again to hand over what is kept, or of that only these NUMBERS.
+
+    Where an agent runs, wait until it has.
+    """
 
     async def flush_all(client: api.Client) -> api.Flushed:
         return await client.flush(numbers, progress=tell)
 
-    flushed = run(config, flush_all)
-    for sentence, n in Counter(map(api.render, flushed.kept.values())).items():
+    if owner.runs(config):
+        say("the agent sends it at moments of its own")
+        handed, left = owner.follow(config, list(numbers))
+        kept = {id: (why["code"], why["sentence"]) for id, why in left.items()}
+    else:
+        flushed = run(config, flush_all)
+        handed = list(flushed.handed)
+        kept = {id: (error.code, api.render(error)) for id, error in flushed.kept.items()}
+    for sentence, n in Counter(sentence for _, sentence in kept.values()).items():
         say(f"{n} x {sentence}" if n > 1 else sentence, always=True)
     data: Mapping[str, Any] = {
-        "handed": list(flushed.handed),
-        "kept": {str(id): error.code for id, error in flushed.kept.items()},
+        "handed": handed,
+        "kept": {str(id): code for id, (code, _) in kept.items()},
     }
-    summary = f"{len(flushed.handed)} handed over, {len(flushed.kept)} still kept"
+    summary = f"{len(handed)} handed over, {len(kept)} still kept"
     print_result(data, [summary], as_json=as_json, confirms=True)
-    return EX_TEMPFAIL if flushed.kept else 0
+    return EX_TEMPFAIL if kept else 0
 
 
 @command.command()

@@ -138,8 +138,6 @@ def _tell(opened: api.Opened) -> None:
             )
         case api.Kind.AGAIN:
             say("a copy of what was read before; `mixminion decode --again` shows such a one")
-        case api.Kind.RECEIPT:
-            say("a receipt")
         case api.Kind.CLOSED if opened.error is not None:
             say(f"not opened: {api.render(opened.error)}", always=True)
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mixminion import api
-from mixminion.cli import answering, completing, given, previewing
+from mixminion.cli import answering, completing, given, owner, previewing, reactor
 from mixminion.cli.client import config_option, run, say, tell
-from mixminion.cli.insisting import insist
+from mixminion.cli.errors import LeftByAgent
+from mixminion.cli.insisting import insist, until_receipt
 from mixminion.cli.keys import read_key_file
 from mixminion.cli.output import json_option, print_result
+from mixminion.cli.receipts import ENDS
 from mixminion.cli.telling import current
 from mixminion.client import configuration, key_sources
+from mixminion.errors import EX_UNAVAILABLE
 from mixminion.util import times
 
 NOTICE = (
@@ -23,6 +27,7 @@ NOTICE = (
     " (Silence this with one-shot-notice = no.)"
 )
 KEPT = "the message is kept: `mixminion queue flush` sends it."
+BY_AGENT = "the message is kept, and the agent sends it."
 
 
 @click.command()
@@ -82,8 +87,8 @@ KEPT = "the message is kept: `mixminion queue flush` sends it."
     "--path",
     metavar="PATH",
     shell_complete=completing.servers,
-    help="Servers, entry first and exit last: names, ? for a random one, *N for N of them, ~N"
-    " for about N.",
+    help="Servers, entry first and exit last: names, A|B for one of these, files with descriptors,"
+    " ? for a random one, *N for N of them, ~N for about N.",
 )
 @click.option(
     "--copies",
@@ -151,7 +156,8 @@ KEPT = "the message is kept: `mixminion queue flush` sends it."
     "--wait",
     is_flag=True,
     help="Until the first server has it, however long that takes; without it one attempt is made,"
-    " and the message is kept.",
+    " and the message is kept.  With --receipt, where no agent runs, until it is known what became"
+    " of it.",
 )
 @json_option
 @config_option
@@ -180,7 +186,7 @@ def command(
     preview: bool,
     wait: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Send a message anonymously.
 
     Ends when the first server has the message on its disk: then this computer may be
@@ -236,9 +242,10 @@ def command(
             ),
             as_json=as_json,
         )
-        return
+        return 0
     hand_over = not only_keep and output is None
-    if config[configuration.ClientSection].one_shot_notice and hand_over:
+    agent = hand_over and owner.runs(config)
+    if config[configuration.ClientSection].one_shot_notice and hand_over and not agent:
         say(NOTICE)
     kept: int | None = None
 
@@ -246,6 +253,10 @@ def command(
         nonlocal kept
         kept = event.id if isinstance(event, api.Kept) else kept
         tell(event)
+
+    def numbers(sent: api.Sent) -> list[int]:
+        """An answer's packets have numbers of their own, one after the other."""
+        return [sent.id] if blocks is None else [*range(sent.id, sent.id + sent.packets)]
 
     async def send(client: api.Client) -> api.Sent:
         if blocks is not None:
@@ -259,7 +270,7 @@ def command(
                 large=large,
                 reply_blocks=reply_blocks,
                 identity=identity,
-                hand_over=hand_over,
+                hand_over=hand_over and not agent,
                 progress=progress,
             )
         else:
@@ -280,30 +291,37 @@ def command(
                 reply_blocks=reply_blocks,
                 identity=identity,
                 receipt=receipt,
-                hand_over=hand_over,
+                hand_over=hand_over and not agent,
                 progress=progress,
             )
         if output is not None:
-            # an answer's packets have numbers of their own, one after the other
-            numbers = [sent.id] if blocks is None else range(sent.id, sent.id + sent.packets)
-            await client.export(output.absolute(), numbers)
+            await client.export(output.absolute(), numbers(sent))
         return sent
 
+    came: api.Receipt | None = None
+
     async def insisting(client: api.Client) -> api.Sent | None:
+        nonlocal came
+        sent = None
         try:
-            return await send(client)
+            sent = await send(client)
         except api.NotHandedOver as error:
             if not wait or kept is None:
                 raise
             await insist(client, kept, error)
-            return None
+        if wait and receipt and kept is not None and not agent:
+            came = await until_receipt(client, kept)
+        return sent
 
     try:
         sent = run(config, insisting)
+        if agent and sent is not None and came is None:
+            sent = _by_agent(config, sent, numbers(sent), wait=wait)
+        elif sent is not None and came is not None:  # by the agent, if one runs: it has arrived
+            sent = replace(sent, handed=True)
     except KeyboardInterrupt:
-        say(
-            f"Interrupted; {KEPT if kept is not None else 'nothing was sent or kept.'}", always=True
-        )
+        left = BY_AGENT if agent else KEPT
+        say(f"Interrupted; {'nothing was sent or kept.' if kept is None else left}", always=True)
         raise
     except api.MixminionError as error:
         if kept is None:
@@ -311,17 +329,44 @@ def command(
         data = {"sent": False, "kept": kept is not None, "error": error.code}
         print_result(data, (), as_json=as_json)
         raise
-    if sent is None:
-        print_result({"sent": True, "number": kept}, (), as_json=as_json)
-        return
+    told = {} if came is None else {"receipt": str(came.state)}
+    if came is not None:
+        say(f"receipt: {ENDS[came.state]}{f' ({came.reason})' if came.reason else ''}")
+    if sent is None or told:
+        result = {"sent": True, "number": kept} if sent is None else _result(sent)
+        print_result({**result, **told}, (), as_json=as_json)
+        return _ended(came)
     if output is not None:
         say(f"not sent: {_packets(sent.packets)} written to {output}")
     elif only_keep:
-        say(f"not sent, but kept as number {sent.id}: `mixminion queue flush` sends it")
+        by = "the agent sends it" if owner.runs(config) else "`mixminion queue flush` sends it"
+        say(f"not sent, but kept as number {sent.id}: {by}")
     if receipt:
         say("a receipt is waited for: `mixminion receipts check` fetches it")
     where = {} if output is None else {"file": str(output)}
     print_result({**_result(sent), **where}, (), as_json=as_json)
+    return 0
+
+
+def _ended(came: api.Receipt | None) -> int:
+    """A message that was not taken in the end did not arrive, as far as anybody knows."""
+    if came is None or came.state is api.ReceiptState.ACCEPTED:
+        return 0
+    return EX_UNAVAILABLE
+
+
+def _by_agent(config: api.Config, sent: api.Sent, numbers: list[int], *, wait: bool) -> api.Sent:
+    """Have the agent send what is kept, and wait until it has; *wait* however long it takes."""
+    say("the agent sends it at a moment of its own")
+    _, left = owner.follow(config, numbers)
+    while left and wait:
+        say(next(iter(left.values()))["sentence"])
+        _, left = owner.follow(config, numbers)
+    if left:
+        raise LeftByAgent(sentence=next(iter(left.values()))["sentence"])
+    handed = replace(sent, handed=True, expected=reactor.now() + sent.delay)
+    tell(handed)
+    return handed
 
 
 def _preview(

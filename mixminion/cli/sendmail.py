@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from mixminion import api
 from mixminion.cli import main as frame
-from mixminion.cli import sendmail_mail, sendmail_words
+from mixminion.cli import owner, sendmail_mail, sendmail_words
 from mixminion.cli.client import run, tell
 from mixminion.cli.telling import current
 
@@ -60,10 +60,13 @@ def command(words: tuple[str, ...]) -> None:
     del mail
     current().verbose, current().silent = asked.verbose, not asked.verbose
 
-    async def send(client: api.Client) -> api.Sent:
-        return await client.send(to, content.pop(), whole=True, progress=tell)
+    config = api.load_config(asked.config)
+    hand_over = not owner.runs(config)  # the agent sends it at its own time, and nobody waits
 
-    run(api.load_config(asked.config), send)
+    async def send(client: api.Client) -> api.Sent:
+        return await client.send(to, content.pop(), whole=True, hand_over=hand_over, progress=tell)
+
+    run(config, send)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from mixminion.client.errors import ConfigurationUnreadable, NoConfiguration
 from mixminion.client.key_sources import KeysSection
 from mixminion.client.path_section import PathsSection
 from mixminion.client.remembering import ReplyBlocksSection
-from mixminion.client.sections import OutboxSection, ScheduleSection
+from mixminion.client.sections import LogSection, OutboxSection, ScheduleSection
 from mixminion.config import Config, option, parse, section, values
 from mixminion.directory.bootstrap import Authority, authority
 from mixminion.dirhttp.errors import BadProxy, BadSource
@@ -168,6 +168,7 @@ SECTIONS = (
     ReplyBlocksSection,
     KeysSection,
     ScheduleSection,
+    LogSection,
 )
 
 

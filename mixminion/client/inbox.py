@@ -9,7 +9,7 @@ something twice.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from mixminion.client import arrived, blocks_text, opening, reply_parts
@@ -41,9 +41,6 @@ __all__ = ["MAX_SIZE", "Inbox", "Kind", "Opened", "PartialReply"]
 MAX_SIZE = 10 * 2**20
 """Octets of one message or reply, if nobody says otherwise."""
 
-Take = Callable[[bytes], Awaitable[None]]
-"""Takes the content of a reply that is for a part of the client and no person."""
-
 
 class Inbox:
     """What comes to one client."""
@@ -62,11 +59,6 @@ class Inbox:
         self._mailboxes = mailboxes
         self._clock = clock
         self._parts = ReplyParts(database, clock)
-        self._takers: dict[bytes, Take] = {}
-
-    def give(self, magic: bytes, take: Take) -> None:
-        """Replies that begin with *magic* are receipts: *take* gets them, each once or again."""
-        self._takers[magic] = take
 
     async def decode(
         self,
@@ -277,11 +269,6 @@ class _Reading:
         """What a message or a reply has in it."""
         if len(content) > self._limit:
             raise TooMuch(limit=self._limit)
-        if opened.kind is Kind.REPLY:
-            for magic, take in self._inbox._takers.items():
-                if content.startswith(magic):
-                    await take(content)
-                    return replace(opened, kind=Kind.RECEIPT, content=content)
         sealed = _encrypted(content)
         if sealed is not None:
             found = await self._decrypted(sealed)

@@ -15,7 +15,6 @@ class Kind(StrEnum):
     ENCRYPTED = "encrypted"  #: one that was encrypted to one of our keys
     REPLY = "reply"  #: to a reply block of ours
     PART = "part"  #: of a reply of which more parts have to come
-    RECEIPT = "receipt"  #: what became of a message of ours
     AGAIN = "again"  #: a copy of something that was read already
     CLOSED = "closed"  #: what cannot be opened
 

@@ -14,6 +14,7 @@ from mixminion.directory.view import View
 from mixminion.interfaces import Random
 from mixminion.mail import compose, fields
 from mixminion.mail.policy import Policy
+from mixminion.paths.preferences import Preferences
 from mixminion.paths.select import choose
 
 EXIT = "Anonymous <anonymous@exit.invalid>"
@@ -48,6 +49,7 @@ def look(
     copies: int,
     now: float,
     random: Random,
+    preferences: Preferences,
 ) -> Preview:
     """*letter* as it would leave at *now*; *composed* is its content before it is encrypted.
 
@@ -56,7 +58,8 @@ def look(
     counted = counting.count(view, letter, copies, now, random)
     several = counted.packets > 1
     exit = packets.requirement(letter, fragments=several)
-    choice = choose(view, packets.spec(letter.path), exit, now=now, random=random)
+    spec = packets.spec(letter.path)
+    choice = choose(view, spec, exit, now=now, random=random, preferences=preferences)
     hops = len(choice.path)
     to = everybody.address
     return Preview(

@@ -45,6 +45,9 @@ OWN_DELAYS = 3
 """How many mean delays more than those of three paths there are: the exit's before its receipt
 leaves, and some for the hand-over."""
 
+TEND = 1800.0
+"""Seconds between two looks for messages that have had no receipt, on average."""
+
 _STATES = {
     Outcome.ACCEPTED: ReceiptState.ACCEPTED,
     Outcome.REFUSED: ReceiptState.REFUSED,
@@ -57,12 +60,12 @@ def patience(view: View, attempt: int, visits: float) -> float:
     of the reply block, and to the next of the visits that are made every so many seconds.  It
     doubles with each attempt, since a far side may have said "later"."""
     delays = 3 * view.parameters.hops + OWN_DELAYS
-    return (FACTOR * delays * view.parameters.mean_delay + visits) * 2.0**attempt
+    return FACTOR * (delays * view.parameters.mean_delay + visits) * 2.0**attempt
 
 
 class Receipts:
-    """Those of one state file.  *view* gives the network; *visits* is how many seconds lie between
-    two visits to a mailbox, where something visits it."""
+    """Those of one state file.  *view* gives the network; *visits* how many seconds lie between two
+    visits to a mailbox, 0 where somebody visits it who wants to know."""
 
     def __init__(
         self,
@@ -75,7 +78,7 @@ class Receipts:
         random: Random,
         executor: Executor,
         kept: KeptEntries,
-        visits: float = 0.0,
+        visits: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._database = database
         self._outbox = outbox
@@ -141,7 +144,7 @@ class Receipts:
     async def _coded(self, view: View, pending: Pending, box: Mailbox) -> tuple[list[Key], Coded]:
         """The coded message of the next attempt, and what opens its receipt."""
         now = self._clock.seconds()
-        wait = patience(view, pending.attempt, self._visits)
+        wait = patience(view, pending.attempt, self._visits())
         try:
             periods = issuing.periods(view, now, wait, 1)
         except LifetimeTooLong:
@@ -175,7 +178,7 @@ class Receipts:
         server = choice.path[-1].identity
         kept = Large(made.whole, made.copies, exit, server, pending.path)
         tried = pending.tried if server in pending.tried else (*pending.tried, server)
-        due = now + patience(view, pending.attempt, self._visits)
+        due = now + patience(view, pending.attempt, self._visits())
 
         def query(connection: sqlite3.Connection) -> int | None:
             id = insert_large(connection, kept, made.blocks(), now)
@@ -220,6 +223,11 @@ class Receipts:
 
     # -- time ----------------------------------------------------------------------------------
 
+    def pause(self) -> float:
+        """Seconds until a program that runs is to :meth:`tend` again: at random, so that what it
+        sends then has nothing to do with what it fetched."""
+        return self._random.exponential(TEND)
+
     async def check(self, *, progress: Progress = silent) -> list[Receipt]:
         """Visit the mailboxes in which receipts may be, and do what :meth:`tend` does; see there.
         A mailbox that cannot be visited now is left for the next time."""
@@ -246,7 +254,7 @@ class Receipts:
         kept = pending.kept
         if await self._database.run(lambda connection: receipt_rows.in_outbox(connection, kept)):
             await self._sender.flush([kept], progress)  # part of it has not even left
-            later = self._clock.seconds() + patience(view, pending.attempt, self._visits)
+            later = self._clock.seconds() + patience(view, pending.attempt, self._visits())
             await self._database.run(
                 lambda connection: receipt_rows.put_off(connection, pending.number, later)
             )

@@ -19,6 +19,7 @@ from mixminion.client.directory import Directory
 from mixminion.client.loads import Loads
 from mixminion.client.points import Points, mean_gap
 from mixminion.client.progress import Deleted, Progress, silent
+from mixminion.client.receipts import Receipts
 from mixminion.client.sections import ScheduleSection
 from mixminion.client.sender import Flushed, Sender
 from mixminion.client.visiting import Visiting
@@ -76,6 +77,7 @@ class Running:
         loads: Loads,
         visiting: Visiting,
         aging: Aging,
+        receipts: Receipts,
         clock: Clock,
         random: Random,
     ) -> None:
@@ -85,6 +87,8 @@ class Running:
         self._loads = loads
         self.visiting = visiting
         self._aging = aging
+        self._receipts = receipts
+        visiting.observe(lambda number, visit: self._collect())
         self._clock = clock
         self._random = random
         self._points = Points(clock, random, self._gap, loads)
@@ -95,6 +99,11 @@ class Running:
     def pace(self) -> Pace:
         """How it sends now."""
         return Pace(self._points.running, self._gap(), self._loads.up)
+
+    @property
+    def visit_every(self) -> float:
+        """The mean time between two visits of a mailbox, in seconds; 0 when it does not run."""
+        return self._section.visit_every if self._running and self._section.visits else 0.0
 
     def start(self) -> None:
         """From now on."""
@@ -107,6 +116,7 @@ class Running:
         else:
             self._again(self._flush, lambda: self._random.exponential(FLUSH))
         self._again(self._tend, lambda: TEND)
+        self._again(self._receipts.tend, self._receipts.pause)
         self.visiting.start()
 
     async def stop(self) -> None:
@@ -154,6 +164,9 @@ class Running:
 
     async def _flush(self) -> None:
         await self._sender.flush()
+
+    async def _collect(self) -> None:
+        await self._receipts.collect()
 
     async def _tend(self) -> None:
         for event in await self._aging.look():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from mixminion.config import option, section, values
 
@@ -64,3 +65,21 @@ class ScheduleSection:
         default=16,
         doc="Frames of each visit, whether something is held or not.",
     )
+
+
+@section("Log")
+class LogSection:
+    """What the agent writes about its work: never what identifies a message or an address."""
+
+    level: str = option(
+        values.choice("debug", "info", "warn", "error"),
+        default="info",
+        doc="The least important event that is written.",
+    )
+    file: Path = option(values.path, default="agent.log", doc="The log file.")
+    max_size: int = option(
+        values.within(values.size, 64 * 2**10),
+        default="10 MiB",
+        doc="The log file is set aside and begun anew at this size.",
+    )
+    keep: int = option(values.integer(1, 1000), default=5, doc="How many old log files are kept.")

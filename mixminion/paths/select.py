@@ -236,13 +236,13 @@ def _path(
     slots = [None if servers is None else Slot(Pool(servers), asked=True) for servers in wanted]
     if wanted[-1] is None:
         slots[-1] = Slot(net.exits(named, random))
+    _check_enough(net, wanted, named)
     drafts = [Draft(slots, net.others, random)]
     if wanted[0] is None and len(wanted) > 1:
         entries = net.entries(named, random)
         drafts = [Draft((Slot(pool), *slots[1:]), net.others, random) for pool in entries]
         if not drafts:
             raise NoEntryLeft
-    _check_enough(net, wanted, named)
     several = any(slot is not None and slot.choice for slot in slots)
     bearing = [Draft.borne, *([Draft.borne_in_a_choice] if several else [])]
     for bears in (*bearing, Draft.borne_in_a_small_network):

@@ -46,7 +46,7 @@ class CompletionTests(SyncTestCase):
         )
         *offered, imported = done.stdout.splitlines()
         self.assertEqual((done.stderr, imported), ("", "not imported"))
-        return [each.removeprefix("plain,") for each in offered]
+        return [each.removeprefix("plain,") for each in offered if each]
 
     def test_commands(self) -> None:
         """Commands, those under them, and options."""
@@ -58,7 +58,9 @@ class CompletionTests(SyncTestCase):
         """Servers of the directory that is held, in a path too; columns; none where none is."""
         self.assertEqual(self.words("mixminion send -P m"), ["mix1"])
         self.assertEqual(self.words("mixminion send -P ?,o"), ["?,Other"])
+        self.assertEqual(self.words("mixminion send -P a,b|O"), ["a,b|Other"])
         self.assertEqual(self.words("mixminion mailbox create m"), ["mix1"])
+        self.assertEqual(self.words("mixminion ping m"), ["mix1"])
         self.assertEqual(
             self.words("mixminion list-servers --columns nickname,usa"),
             ["nickname,usable", "nickname,usable-from"],

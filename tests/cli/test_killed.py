@@ -11,15 +11,17 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from mixminion.client import packet_file
+from mixminion.client import blocks_text, packet_file
 from mixminion.client.outbox_errors import NotPackets
+from mixminion.crypto.rng import SeededRandom
 from tests.cli.dying import Dying
+from tests.client.answers import Owner
 from tests.client.network import NetworkCase, reactor
 
 PATH = ("-P", "mix1,*2,mix5")
 
 
-class KilledTests(NetworkCase):
+class KilledCase(NetworkCase):
     timeout = 600
     least = 20  #: a send has more steps than this
 
@@ -68,6 +70,8 @@ class KilledTests(NetworkCase):
         self.assertIn("Nothing is kept.", done["said"])
         return len(self.intake.packets) - before
 
+
+class KilledTests(KilledCase):
     async def sent_once(self, arguments: tuple[str, ...], stdin: bytes, packets: int) -> None:
         """Killed anywhere, and flushed: all packets arrive if the message was kept, else none;
         and one arrives again only if it arrived before the kill, as it was."""
@@ -102,6 +106,25 @@ class KilledTests(NetworkCase):
     async def test_several_packets(self):
         """A message in fragments."""
         await self.sent_once(("send", "-t", "drop", *PATH), os.urandom(40_000), 4)
+
+    async def test_answer(self):
+        """An answer to a reply block: the block is used when the answer is kept and not before, and
+        no block is ever used twice."""
+        owner = Owner(self.network, SeededRandom(b"killed"))
+        blocks = self.begun / "blocks"
+        blocks.write_text(blocks_text.encode([owner.block()]))
+        answer = ("send", "-R", "HOME/blocks", "-P", "mix1,*3")
+        async for killed, steps in self.killed(answer, b"Yes"):
+            before = set(self.intake.packets)
+            flushed = await self.flush(killed)
+            arrived = Counter(self.intake.packets)
+            self.assertEqual(len(arrived), 1 if "kept" in steps else 0, steps)
+            again = {packet for packet, n in arrived.items() if n > 1}
+            self.assertLessEqual(again, before, steps)
+            self.assertEqual(arrived.total(), len(before) + flushed, steps)
+            once_more = [each.replace("HOME", str(killed.parent)) for each in answer]
+            done = await self.dying.run(killed, once_more, b"Yes")
+            self.assertEqual(done["code"], 65 if "kept" in steps else 0, done["said"])
 
     async def test_flush(self):
         """A flush of what was kept before: killed anywhere, the next one ends it."""

@@ -10,7 +10,7 @@ for name in ("lmdb", "fcntl", "pwd", "grp", "resource"):
 import mixminion.api, mixminion.client
 for module in pkgutil.iter_modules(mixminion.client.__path__, "mixminion.client."):
     importlib.import_module(module.name)
-for command in ("send", "queue", "update", "list_servers"):
+for command in ("send", "queue", "update", "list_servers", "entries", "import_server", "ping"):
     importlib.import_module("mixminion.cli." + command)
 print("twisted.internet.reactor" in sys.modules)
 """

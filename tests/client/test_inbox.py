@@ -193,19 +193,6 @@ class OpeningTests(OpeningCase):
         [opened] = self.decode(text[:-100])
         self.assertEqual(opened.kind, api.Kind.MESSAGE)
 
-    def test_receipts(self) -> None:
-        """A reply that begins as receipts do is given to whoever takes them."""
-        taken: list[bytes] = []
-
-        async def take(content: bytes) -> None:
-            taken.append(content)
-
-        self.alice.inbox.give(b"RECEIPT", take)
-        raw = self.arrive(b"RECEIPT of something")
-        [opened] = self.decode(raw.content, handle=raw.handle)
-        self.assertEqual((opened.kind, opened.readable), (api.Kind.RECEIPT, False))
-        self.assertEqual(taken, [b"RECEIPT of something"])
-
 
 def mail(raw: api.Fetched, form: str) -> bytes:
     """A mail as the exit to local users makes it."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mixminion import api
-from mixminion.client import receipt_rows, receipts
+from mixminion.client import receipt_rows, receipts, running
 from mixminion.client.receipts import ATTEMPTS, ReceiptState, patience
 from mixminion.counters import Name
 from mixminion.directory.parameters import Parameters
@@ -62,7 +62,7 @@ class ReceiptCase(ConversationCase):
 
         async def run() -> Any:
             query = f"SELECT {column} FROM receipts"
-            return await self.alice._database.run(
+            return await self.alice._parts.database.run(
                 lambda connection: connection.execute(query).fetchone()[0]
             )
 
@@ -282,6 +282,34 @@ class AgainTests(ReceiptCase):
         await self.alice.receipts.tend()
 
 
+class RunningTests(ReceiptCase):
+    def test_it_runs(self) -> None:
+        """A running client visits its mailbox and sends again, unasked: a silent exit costs time,
+        and the message arrives once."""
+        self.patch(receipts, "TEND", 30.0)
+        self.patch(running, "FLUSH", 20.0)
+        self.do(self.alice.close())
+        config = self.network.folder / "alice" / "mixminion.conf"
+        more = "[Schedule]\npoints = no\nvisit-every = 60 seconds\n"
+        config.write_text(config.read_text() + more)
+        self.alice = api.Client(
+            self.network.clock,
+            api.load_config(str(config)),
+            random=self.network.random,
+            executor=api.InlineExecutor(),
+            dial=lambda place: self.network.wire.client(place.host, place.port),
+        )
+        self.alice.start_schedule()
+        self.network.clock.advance(1)
+        self.send()
+        silent = self.exit_of()
+        self.silence(lambda mix: mix is silent)
+        self.network.clock.advance(3600)
+        [found] = self.do(self.alice.receipts.all())
+        self.assertEqual((found.state, found.attempts), (ReceiptState.ACCEPTED, 3))
+        self.assertEqual([each.content for each in self.delivered], [b"hello"])
+
+
 class KeepingTests(ReceiptCase):
     def test_withdrawn(self) -> None:
         """What was called back before it left is not sent again."""
@@ -322,7 +350,7 @@ class KeepingTests(ReceiptCase):
         self.assertEqual(found.attempts, 2)
 
     async def _waiting(self) -> list[receipt_rows.Pending]:
-        return await self.alice._database.run(receipt_rows.waiting)
+        return await self.alice._parts.database.run(receipt_rows.waiting)
 
     def test_killed_at_each_commit(self) -> None:
         """The client is killed at every commit of a send and of a resend: what was kept goes on,
@@ -330,7 +358,7 @@ class KeepingTests(ReceiptCase):
         for stop in range(1, 9):
             client = self.network.client(f"client{stop}")
             count = 0
-            run = client._database.run
+            run = client._parts.database.run
 
             def dying(query: Any, run: Any = run, stop: int = stop) -> Any:
                 nonlocal count
@@ -339,11 +367,11 @@ class KeepingTests(ReceiptCase):
                     raise ZeroDivisionError
                 return run(query)
 
-            self.patch(client._database, "run", dying)
+            self.patch(client._parts.database, "run", dying)
             with self.assertRaises(ZeroDivisionError):
                 self.do(client.send(TO, b"%d" % stop, receipt=True))
             self.network.clock.advance(1)
-            client._database.__dict__.pop("run", None)
+            client._parts.database.__dict__.pop("run", None)
             again = self.network.client(f"client{stop}")
             for attempt in range(3):
                 self.do(again.flush())
@@ -359,7 +387,7 @@ class BelievingTests(ReceiptCase):
     def test_only_receipts_for_it(self) -> None:
         """Octets by one of its blocks that are none, or for another message, say nothing."""
         self.send()
-        database = self.alice._database
+        database = self.alice._parts.database
         self.pass_time()
 
         def forge(connection: sqlite3.Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from mixminion.disk import lock
 from mixminion.testing.cases import SyncTestCase
 from mixminion.testing.network import LocalNetwork
 from tests.pages.page import Example, agrees, examples
@@ -107,8 +109,16 @@ class UseTests(SyncTestCase):
         """Run one."""
         folder = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, folder)
+        self.addCleanup(_end_agents, folder)
         differing = Reader(folder, network()).follow(page)
         self.assertEqual(differing, [], "\n\n".join(differing))
+
+
+def _end_agents(folder: Path) -> None:
+    """End what a page left running that was not followed to its end."""
+    for state in folder.glob("*/.config/mixminion/state"):
+        if pid := lock.holder(state):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _test(page: Path) -> Callable[[UseTests], None]:

@@ -124,7 +124,9 @@ class SilenceCase(AsyncTestCase):
                 made.append(world.mail("no-such-exit"))
             else:
                 made.append(world.mail("smtp", BEGINNINGS[n // 2 % len(BEGINNINGS)]))
-        for first in range(0, count, 20):
+        for begins in ("ok", "perm", "temp", "away"):
+            made += world.asking("smtp", begins, 2)
+        for first in range(0, len(made), 20):
             some = made[first : first + 20]
             await self.together([world.send(at, [packet]) for at, packet in some])
         await self.harm(made[: count // 5])
@@ -202,6 +204,7 @@ class SilenceCase(AsyncTestCase):
             world.break_down(place)
             for _ in range(10):
                 made = [world.mail(exit, length=2, delay_ms=0) for exit in ("loud", "smtp") * 2]
+                made += world.asking("smtp")
                 calls = [world.send(at, [packet], patience=1.5) for at, packet in made]
                 await self.together([*calls, self.knock_http(), self.status()])
                 if place in world.broken():

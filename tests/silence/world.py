@@ -35,7 +35,8 @@ from mixminion.net.alpn import link_factory
 from mixminion.net.links import LinkCredentials, certify
 from mixminion.net.tls import client_tls, server_tls
 from mixminion.net.transport import LinkClientFactory
-from mixminion.payload import message, reply
+from mixminion.payload import frame, message, receipt, reply
+from mixminion.payload.fragments import Coding, Fragment, Whole
 from mixminion.sphinx import build, surb
 from mixminion.sphinx import geometry as geometries
 from mixminion.sphinx.build import Hop
@@ -60,6 +61,10 @@ ROOMS = (
     "mixminion.exits.smtp_session.Session.lineReceived",
     "mixminion.exits.smtp.SmtpExit.deliver",
     "mixminion.exits.lane.Lane._hand_over",
+    "mixminion.exits.answering.Answering.departure",
+    "mixminion.exits.joining.Joiner.blocks",
+    "mixminion.mix.receipts.Receipts.make",
+    "mixminion.mix.receipts.Receipts.depart",
     "mixminion.exits.delivery.Delivery._accept",
     "mixminion.net.alpn.AlpnProtocol.handshakeCompleted",
     "mixminion.mmtp.server.ServerSession.dataReceived",
@@ -343,6 +348,33 @@ class World:
         packet = build.crossover(GEOMETRY, self.hops(path), body, self.random)
         self.trace(packet, [*path, *back])
         return path[0], packet
+
+    def asking(self, exit: str, begins: str = "ok", attempts: int = 1) -> list[tuple[int, bytes]]:
+        """A mail that asks for a receipt, so many times."""
+        id, recipient, text = self.random.octets(16), self.recipient(begins), self.text()
+        self.secrets.add("message id", id)
+        made: list[tuple[int, bytes]] = []
+        end = self.path(1)[0]
+        for attempt in range(attempts):
+            block, key = self.block()
+            self.secrets.add("SURB id", key.surb_id)
+            encoded = block.encode()
+            self.secrets.add("reply block", encoded[40:60], encoded[-64:-40])
+            coded = receipt.asking([encoded]) + message.encode(exit, [recipient], text)
+            whole = Whole(id, Coding.RECEIPT, len(coded), 26_000, attempt)
+            part = Fragment(whole, 0, 0, coded.ljust(26_000, b"\0")).encode()
+            body = frame.encode(frame.Kind.FRAGMENT, part, GEOMETRY.body, self.random)
+            path = [*[at for at in self.path(5) if at != end][:2], end]
+            packet = build.forward(GEOMETRY, self.hops(path), body, self.random)
+            self.trace(packet, path)
+            made.append((path[0], packet))
+        return made
+
+    def block(self) -> tuple[surb.Surb, surb.SurbKey]:
+        """A reply block to a new address."""
+        now, address = int(time.time()), self.recipient("reply")
+        back = self.hops(self.path(3))
+        return surb.make(GEOMETRY, back, "loud", address, now, now + DAY, self.random)
 
     def trace(self, packet: bytes, path: Sequence[int]) -> None:
         """Follow a packet with the mixes' own keys, and look for what it is on its way."""

@@ -11,3 +11,6 @@ authority = ServiceMaker(
     "A Mixminion directory authority",
     "mixminion-authority",
 )
+agent = ServiceMaker(
+    "Mixminion agent", "mixminion.app.agent", "A Mixminion client that runs", "mixminion-agent"
+)

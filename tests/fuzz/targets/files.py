@@ -78,6 +78,8 @@ sources = 192.0.2.1:48099,
     http://[::1]:80/, https://a.example:1/
 [Paths]
 default-path = *4
+deny = bob, family:evil, country:de, 192.0.2.0/24, 2001:db8::/32
+allow-exit = alice
 """
     return _configured(client_configuration.SECTIONS, [text.encode()])
 

@@ -383,9 +383,10 @@ def _paths() -> Subject:
         for element in found.elements:
             if isinstance(element, language.Some):
                 assert 1 <= element.count <= language.GREATEST
+        assert language.parse(str(found)) == found
         return tuple(type(element) for element in found.elements[:4])
 
-    return Subject(run, [b"alice,?,*2,~3", b"?", b" bob , carol ", b"*255"])
+    return Subject(run, [b"alice,?,*2,~3", b"?", b" bob , carol ", b"*255", b"a|b|./c,'d,e'|f"])
 
 
 _ARMOR_WORDS = (
@@ -427,5 +428,12 @@ TARGETS = [
     Target("host-port", _host_ports, (ValueError,), SHORT, _PLACE_WORDS, 400),
     Target("source", _sources, (BadSource,), SHORT, _PLACE_WORDS, 400),
     Target("time", _times, (ValueError,), SHORT, (b"+00:00", b"24:00:00", b"-02-29"), 64),
-    Target("path", _paths, (BadPath,), SHORT, (b"*", b"~", b"?", b",", b"alice"), 4096),
+    Target(
+        "path",
+        _paths,
+        (BadPath,),
+        SHORT,
+        (b"*", b"~", b"?", b",", b"|", b"'", b'"', b"/", b"alice"),
+        4096,
+    ),
 ]
