@@ -31,6 +31,7 @@ from mixminion.client.exporting import Restored
 from mixminion.client.identities import Identity, Unlocked
 from mixminion.client.imported import ImportedServer
 from mixminion.client.inbox import MAX_SIZE
+from mixminion.client.incoming import Incoming
 from mixminion.client.inspecting import Inspected, ReplyBlock, State
 from mixminion.client.kept_entries import EntryRole, KeptEntry
 from mixminion.client.key_sources import KeySource
@@ -99,6 +100,7 @@ __all__ = [
     "Identity",
     "ImportedServer",
     "InFragments",
+    "Incoming",
     "InlineExecutor",
     "Inspected",
     "Kept",

@@ -415,9 +415,11 @@ class Client(Service):
 
     @override
     def startService(self) -> None:
-        """From now on do what a running client does; see :meth:`keep_updated`."""
+        """From now on do what a running client does; see :meth:`keep_updated` and
+        :meth:`start_schedule`."""
         super().startService()  # type: ignore[no-untyped-call]
         self.keep_updated()
+        self.start_schedule()
 
     @override
     def stopService(self) -> Deferred[None]:

@@ -156,9 +156,11 @@ class CancelTests(VirtualCase):
 class ServiceTests(VirtualCase):
     def test_service(self) -> None:
         """Under a parent it is kept up to date, and closed when that stops."""
-        verifyObject(IService, self.client)
+        self.config.write_text(self.network.config("[Schedule]\npoints = no\n"))
+        client = self.client = self.make_client()
+        verifyObject(IService, client)
         parent = MultiService()
-        self.client.setServiceParent(parent)
+        client.setServiceParent(parent)
         parent.startService()
         self.clock.advance(3600)
         first = self.ask(self.client.directory()).held[0].consensus
