@@ -1,5 +1,5 @@
-"""The directives ``server-configuration`` and ``local-users``: all keys of a server, and of an mbox
-exit's file of users, from their schemas."""
+"""The directives ``server-configuration``, ``local-users`` and ``client-configuration``: all keys
+of a server, of an mbox exit's file of users, and of a client, from their schemas."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import nested_parse_with_titles
 
 from mixminion.app.configuration import reference
+from mixminion.client.configuration import SECTIONS
 from mixminion.config.reference import reference as key_reference
 from mixminion.exits.mbox_users import User
 
@@ -38,8 +39,17 @@ class LocalUsers(ServerConfiguration):
         return key_reference(User)
 
 
+class ClientConfiguration(ServerConfiguration):
+    """The same for a client."""
+
+    def text(self) -> str:
+        """The reference."""
+        return "\n".join(key_reference(section) for section in SECTIONS).replace("*", "\\*")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.add_directive("server-configuration", ServerConfiguration)
     app.add_directive("local-users", LocalUsers)
+    app.add_directive("client-configuration", ClientConfiguration)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

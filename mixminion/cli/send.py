@@ -156,7 +156,8 @@ BY_AGENT = "the message is kept, and the agent sends it."
     "--wait",
     is_flag=True,
     help="Until the first server has it, however long that takes; without it one attempt is made,"
-    " and the message is kept.  With --receipt until it is known what became of it.",
+    " and the message is kept.  With --receipt, where no agent runs, until it is known what became"
+    " of it.",
 )
 @json_option
 @config_option
@@ -308,7 +309,7 @@ def command(
             if not wait or kept is None:
                 raise
             await insist(client, kept, error)
-        if wait and receipt and kept is not None:
+        if wait and receipt and kept is not None and not agent:
             came = await until_receipt(client, kept)
         return sent
 

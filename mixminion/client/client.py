@@ -4,69 +4,43 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 from typing_extensions import override
 
 from mixminion.client import (
     blocks_text,
-    comparison,
     compose,
     configuration,
     pinging,
     recipients,
     report,
-    routes,
-    sealing,
 )
-from mixminion.client.aging import Aging
-from mixminion.client.carrying import Carrying
-from mixminion.client.comparison import Comparison
-from mixminion.client.configuration import ClientSection, DirectorySection
 from mixminion.client.counting import Counted, count
-from mixminion.client.database import Database, Executor, ThreadExecutor
-from mixminion.client.directory import Directory
-from mixminion.client.identities import Identities
-from mixminion.client.imported import ImportedServers
-from mixminion.client.inbox import Inbox
-from mixminion.client.keeping import Keeping
-from mixminion.client.kept_entries import KeptEntries
-from mixminion.client.key_sources import Asking, KeysSection
-from mixminion.client.keys import Keys
-from mixminion.client.loads import Loads
-from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Mailboxes, Visit
-from mixminion.client.outbox import Outbox, Unbuilt, Waiting
-from mixminion.client.outgoing import Outgoing
+from mixminion.client.database import Executor
+from mixminion.client.mailbox import FRAMES, Fetched, Mailbox, Visit
+from mixminion.client.outbox import Unbuilt, Waiting
+from mixminion.client.outgoing import Outgoing, begun
 from mixminion.client.packets import Letter
-from mixminion.client.path_section import PathsSection
+from mixminion.client.parts import Parts
 from mixminion.client.pinging import Ping
 from mixminion.client.preview import Preview, look
-from mixminion.client.progress import Event, LeftOut, Progress, Sent, silent
-from mixminion.client.receipts import Receipts
-from mixminion.client.remembering import ReplyBlocksSection
-from mixminion.client.reply_blocks import ReplyBlocks
-from mixminion.client.replying import Answer, Replying
+from mixminion.client.progress import LeftOut, Progress, Sent, silent
+from mixminion.client.replying import Answer
 from mixminion.client.report import DirectoryReport
-from mixminion.client.running import Pace, Running
-from mixminion.client.schedule import Schedule
-from mixminion.client.sections import OutboxSection, ScheduleSection
-from mixminion.client.sender import Flushed, Sender
-from mixminion.client.visiting import Observer, Visiting
+from mixminion.client.running import Pace
+from mixminion.client.sender import Flushed
+from mixminion.client.visiting import Observer
 from mixminion.client.withdrawing import Cancelled
+from mixminion.client.writing import Draft
 from mixminion.config import Config
-from mixminion.crypto.rng import SeededRandom, SystemRandom
 from mixminion.directory.consensus import Consensus, Server
 from mixminion.directory.view import View
-from mixminion.dirhttp.cache import DocumentCache
 from mixminion.dirhttp.errors import NoDirectory
-from mixminion.dirhttp.fetch import Fetcher
-from mixminion.dirhttp.sources import Source, over_tls, through
 from mixminion.interfaces import Random
 from mixminion.paths import select
 from mixminion.util.hostport import HostPort
@@ -104,120 +78,21 @@ class Client(Service):
         executor: Executor | None = None,
         dial: Callable[[HostPort], IStreamClientEndpoint] | None = None,
     ) -> None:
-        random = SystemRandom() if random is None else random
-        executor = ThreadExecutor(reactor) if executor is None else executor
-        connect = _dialler(reactor) if dial is None else dial
-        home, section = config[ClientSection].home, config[DirectorySection]
-        self._authorities = section.authorities
-        self._folder = home / "directory"
-        self._clock = reactor
-        self._executor = executor
-        self._random = random
-        self._connect = connect
-        self._default_path = config[PathsSection].default_path or ""
-        self._database = Database(home / "client.sqlite", executor)
-        self._outbox = Outbox(self._database)
-        self._cache = DocumentCache(section.identities, self._folder, executor.run)
-        self._schedule = Schedule(self._database, reactor, random)
-        self.imported = ImportedServers(self._database, executor, reactor)
+        self._parts = parts = Parts(reactor, config, random, executor, dial)
+        self.imported = parts.imported
         """Servers that are known from files."""
-        lists = config[PathsSection].lists
-        self.entries = KeptEntries(self._database, reactor, random, lists)
+        self.entries = parts.entries
         """The servers that packets go to first."""
-
-        proxies = section.proxies(os.environ)
-
-        def reach(source: Source) -> IStreamClientEndpoint:
-            proxy = proxies.of(source.place, tls=source.tls)
-            if proxy is None:
-                return over_tls(source, connect(source.place), reactor)
-            return through(proxy, source, connect(proxy.place), reactor)
-
-        self._directory = Directory(
-            cache=self._cache,
-            fetcher=Fetcher(reactor, reach, random),
-            comparison=Comparison(
-                self._cache, Fetcher(reactor, reach, random, comparison.TIMEOUT), reactor, random
-            ),
-            schedule=self._schedule,
-            configured=section.places,
-            beside=self.imported.beside,
-            executor=executor,
-            clock=reactor,
-            random=random,
-        )
-        self._executor = executor
-        asking = Asking(reactor, connect, proxies, executor)
-        self.keys = Keys(self._database, reactor, config[KeysSection].sources, asking)
-        self._keeping = Keeping(self._directory, self._schedule, reactor, random)
-        self._mailboxes = Mailboxes(self._database, reactor, random, connect)
-        self.identities = Identities(self._database, executor, random)
-        self.reply_blocks = ReplyBlocks(
-            self._database,
-            self.identities,
-            self._mailboxes,
-            self._directory.view,
-            reactor,
-            random,
-            config[ReplyBlocksSection],
-            executor,
-            lists,
-        )
-        self._sender = Sender(
-            self._directory,
-            self._outbox,
-            reactor,
-            random,
-            connect,
-            executor,
-            self._default_path,
-            self.entries,
-        )
-        self.receipts = Receipts(
-            self._database,
-            self._outbox,
-            self._sender,
-            self._mailboxes,
-            self._directory.view,
-            reactor,
-            random,
-            executor,
-            self.entries,
-            lambda: self._running.visit_every,
-        )
+        self.keys = parts.keys
+        """Other people's keys."""
+        self.identities = parts.identities
+        """Names of our own, each with a key pair."""
+        self.reply_blocks = parts.reply_blocks
+        """Reply blocks of our own."""
+        self.receipts = parts.receipts
         """What became of messages that were sent with a receipt."""
-        self.inbox = Inbox(
-            self._database, self.identities, self.reply_blocks, self._mailboxes, reactor
-        )
-        self._carrying = Carrying(self._database, self._outbox, self._sender, reactor, executor)
-        self._aging = Aging(self._database, config[OutboxSection], reactor)
-        self._running = Running(
-            section=config[ScheduleSection],
-            directory=self._directory,
-            sender=self._sender,
-            loads=Loads(
-                self._directory,
-                self._outbox,
-                self._sender,
-                self.entries,
-                reactor,
-                SeededRandom(random.octets(32)),
-            ),
-            visiting=Visiting(
-                self._mailboxes,
-                self._directory,
-                config[ScheduleSection],
-                reactor,
-                SeededRandom(random.octets(32)),
-            ),
-            aging=self._aging,
-            receipts=self.receipts,
-            clock=reactor,
-            random=SeededRandom(random.octets(32)),
-        )
-        self._replying = Replying(
-            self._directory, self._outbox, self._sender, reactor, random, executor, self.entries
-        )
+        self.inbox = parts.inbox
+        """What has come back."""
 
     async def send(
         self,
@@ -266,20 +141,21 @@ class Client(Service):
         :raises NotHandedOver: it was not sent, but is kept; see :meth:`flush`.
         :raises MixminionError: nothing was sent or kept.
         """
-        everybody, composed, letter = await self._letter(
-            address, content, cc, bcc, compose.Shown(name, reply_to), subject, whole, path,
-            encrypt, encrypt_to, reply_blocks, identity, progress,
+        draft = Draft(
+            address, cc, bcc, compose.Shown(name, reply_to), subject, whole, path,
+            encrypt, encrypt_to, reply_blocks, identity,
         )  # fmt: skip
+        written = await self._parts.writing.write(draft, content, progress)
         del content  # it may be large, and the caller may have let go of it
-        left_out = composed.left_out
-        del everybody, composed
+        letter, left_out = written.letter, written.composed.left_out
+        del written
         if left_out:
             progress(LeftOut(left_out))
         if receipt:
             return await self.receipts.send(
                 letter, progress, copies=copies, too_large=large, hand_over=hand_over
             )
-        return await self._sender.send(
+        return await self._parts.sender.send(
             letter, progress, copies=copies, large=large, hand_over=hand_over
         )
 
@@ -305,53 +181,17 @@ class Client(Service):
 
         :raises MixminionError: it could not be sent.
         """
-        everybody, composed, letter = await self._letter(
-            address, content, cc, bcc, compose.Shown(name, reply_to), subject, whole, path,
-            encrypt, encrypt_to, 0, None, progress,
+        draft = Draft(
+            address, cc, bcc, compose.Shown(name, reply_to), subject, whole, path,
+            encrypt, encrypt_to,
         )  # fmt: skip
-        view, now = await self.view(progress=progress), self._clock.seconds()
+        written = await self._parts.writing.write(draft, content, progress)
+        view, now = await self.view(progress=progress), self._parts.clock.seconds()
         preferences = await self.entries.preferences(view)
-        return await self._executor.run(
-            look, view, everybody, composed, letter, copies, now, self._random, preferences
-        )
-
-    async def _letter(
-        self,
-        address: str | Sequence[str],
-        content: bytes,
-        cc: Sequence[str],
-        bcc: Sequence[str],
-        shown: compose.Shown,
-        subject: str | None,
-        whole: bool,
-        path: str | None,
-        encrypt: bool,
-        encrypt_to: bytes | None,
-        reply_blocks: int,
-        identity: str | None,
-        progress: Progress,
-    ) -> tuple[recipients.Recipients, compose.Composed, Letter]:
-        """A message as it leaves, with the same before it is encrypted."""
-        shown_to = [address] if isinstance(address, str) else list(address)
-        everybody = recipients.gather(shown_to, cc, bcc)
-        to = everybody.address
-        key = None
-        if encrypt or encrypt_to is not None:
-            written = [*shown_to, *cc, *bcc]
-            key = await sealing.key_for(self.keys, to, written[0], encrypt_to, progress)
-        composed = compose.compose_for(everybody, content, subject, shown=shown, whole=whole)
-        if reply_blocks:
-            blocks = await self.reply_blocks.armored(reply_blocks, identity, progress)
-            composed = compose.compose_for(
-                everybody, content, subject, shown=shown, whole=whole, blocks=blocks
-            )
-        del content  # it may be large, and the caller may have let go of it
-        path = await self._route(to.server, path, progress)
-        leaving = composed
-        if key is not None:
-            view = await self.view(progress=progress)
-            leaving = await self._executor.run(sealing.seal, view, to, composed, key)
-        return everybody, composed, Letter(to.exit, to.recipients, leaving.parts, path)
+        return await self._parts.executor.run(
+            look, view, written.everybody, written.composed, written.letter, copies, now,
+            self._parts.random, preferences,
+        )  # fmt: skip
 
     async def count_packets(
         self,
@@ -369,8 +209,8 @@ class Client(Service):
         to = everybody.address
         letter = Letter(to.exit, to.recipients, composed.parts, "")
         view = await self.view(progress=progress)
-        now = self._clock.seconds()
-        return await self._executor.run(count, view, letter, copies, now, self._random)
+        now = self._parts.clock.seconds()
+        return await self._parts.executor.run(count, view, letter, copies, now, self._parts.random)
 
     async def reply(
         self,
@@ -402,29 +242,31 @@ class Client(Service):
         if reply_blocks:
             own = await self.reply_blocks.armored(reply_blocks, identity, progress)
             composed = compose.reply(content, subject, whole=whole, blocks=own)
-        path = await self._route(None, path, progress)
+        path = await self._parts.writing.route(None, path, progress)
         if composed.left_out:
             progress(LeftOut(composed.left_out))
-        usual = bool(path) and path == self._default_path
+        usual = bool(path) and path == self._parts.default_path
         answer = Answer(composed.content, path, usual, again, large, hand_over)
-        return await self._replying.reply(found, answer, progress)
+        return await self._parts.replying.reply(found, answer, progress)
 
     async def flush(self, ids: Iterable[int] = (), *, progress: Progress = silent) -> Flushed:
         """Try again to hand over what is kept, or of that only *ids*."""
-        return await self._sender.flush(ids, progress)
+        return await self._parts.sender.flush(ids, progress)
 
     async def waiting(self) -> list[Waiting]:
         """The packets that are kept, oldest first."""
-        return await self._outbox.waiting()
+        return await self._parts.outbox.waiting()
 
     async def unbuilt(self) -> list[Unbuilt]:
         """Messages in fragments that are kept, and of which packets were not built yet."""
-        return await self._outbox.unbuilt()
+        return await self._parts.outbox.unbuilt()
 
     async def discard(self, ids: Iterable[int]) -> int:
         """Delete kept packets and messages in fragments; how many packets there were."""
         numbers = list(ids)
-        return await self._outbox.delete(numbers) + await self._outbox.delete_large(numbers)
+        return await self._parts.outbox.delete(numbers) + await self._parts.outbox.delete_large(
+            numbers
+        )
 
     async def export(self, path: Path, ids: Iterable[int] = ()) -> int:
         """Move what is kept, or of that only *ids*, into a new file, for another machine to send;
@@ -432,34 +274,34 @@ class Client(Service):
 
         :raises NothingToCarry: nothing of that is kept.
         """
-        return await self._carrying.export(path, set(ids))
+        return await self._parts.carrying.export(path, set(ids))
 
     async def bring(self, octets: bytes, *, progress: Progress = silent) -> list[int]:
         """Keep the packets of such a file; the ids of those that are new here.
 
         :raises NotPackets: it is none, or one for another network.
         """
-        return await self._carrying.bring(await self.view(progress=progress), octets)
+        return await self._parts.carrying.bring(await self.view(progress=progress), octets)
 
     async def tend_outbox(self, *, progress: Progress = silent) -> None:
         """Tell of what is kept for long, and delete what the configuration says is too old."""
-        for event in await self._aging.look():
+        for event in await self._parts.aging.look():
             progress(event)
 
     async def expired(self) -> list[Waiting]:
         """Those of the kept packets that no server takes any more."""
-        return await self._sender.expired()
+        return await self._parts.sender.expired()
 
     async def create_mailbox(
         self, server: str | None = None, *, progress: Progress = silent
     ) -> Mailbox:
         """Make a mailbox at the server of that nickname, or at a random one: a key of ours, of
         which nobody is told."""
-        return await self._mailboxes.create(await self.view(progress=progress), server)
+        return await self._parts.mailboxes.create(await self.view(progress=progress), server)
 
     async def mailboxes(self) -> list[Mailbox]:
         """Every mailbox of ours."""
-        return await self._mailboxes.all()
+        return await self._parts.mailboxes.all()
 
     async def visit_mailbox(
         self, number: int, frames: int = FRAMES, *, progress: Progress = silent
@@ -467,53 +309,54 @@ class Client(Service):
         """Fetch what is held for a mailbox, in so many frames; see :meth:`unread`."""
         view = await self.view(progress=progress)
         try:
-            return await self._mailboxes.visit(view, number, frames)
+            return await self._parts.mailboxes.visit(view, number, frames)
         finally:
             await self.receipts.collect()
 
     async def unread(self, number: int) -> list[Fetched]:
         """What was fetched from a mailbox, until :meth:`mark_read`."""
-        return await self._mailboxes.unread(number)
+        return await self._parts.mailboxes.unread(number)
 
     async def mark_read(self, numbers: Iterable[int]) -> None:
         """Forget the contents of fetched messages, which are safe elsewhere by now."""
-        await self._mailboxes.read(numbers)
+        await self._parts.mailboxes.read(numbers)
 
     async def update(self, *, progress: Progress = silent) -> Consensus:
         """Fetch the newest directory now, keep it, and compare it with what others have."""
-        return await self._directory.update(progress)
+        return await self._parts.directory.update(progress)
 
     async def update_if_due(self, *, progress: Progress = silent) -> Consensus | None:
         """The same if the moment for it has come, else nothing: for programs that are started
         again and again."""
-        due = await self._schedule.due()
-        if due is not None and due > self._clock.seconds():
+        due = await self._parts.schedule.due()
+        if due is not None and due > self._parts.clock.seconds():
             return None
-        return await self._directory.update(progress)
+        return await self._parts.directory.update(progress)
 
     def keep_updated(self) -> None:
         """From now on, until :meth:`close`, fetch the directory whenever that is due: at random
         moments, which have nothing to do with what is sent."""
-        self._keeping.start()
+        self._parts.keeping.start()
 
     async def view(self, *, progress: Progress = silent) -> View:
         """The network as the directory shows it; fetched when none is here that can be used."""
-        return await self._directory.view(progress)
+        return await self._parts.directory.view(progress)
 
     async def directory(self) -> DirectoryReport:
         """What is held of the directory, and what is to be said of it; nothing is fetched.
 
         :raises MixminionError: what is kept cannot be believed, or there is nothing.
         """
-        await self._directory.load()
-        if self._cache.signed is None:
-            raise self._directory.unusable or NoDirectory()
-        now = self._clock.seconds()
+        parts = self._parts
+        await parts.directory.load()
+        if parts.cache.signed is None:
+            raise parts.directory.unusable or NoDirectory()
+        now = parts.clock.seconds()
         return DirectoryReport(
-            await report.held(self._cache, self._authorities, now),
-            await report.evidence(self._cache, self._authorities, self._folder),
-            await self._schedule.due(),
-            self._directory.warnings(),
+            await report.held(parts.cache, parts.authorities, now),
+            await report.evidence(parts.cache, parts.authorities, parts.folder),
+            await parts.schedule.due(),
+            parts.directory.warnings(),
         )
 
     async def held(self, number: int = 0) -> bytes:
@@ -521,9 +364,9 @@ class Client(Service):
 
         :raises NoDirectory: there is none.
         """
-        await self._directory.load()
-        known = self._cache.known[number : number + 1]
-        octets = await self._cache.consensus(known[0].digest) if known else None
+        await self._parts.directory.load()
+        known = self._parts.cache.known[number : number + 1]
+        octets = await self._parts.cache.consensus(known[0].digest) if known else None
         if octets is None:
             raise NoDirectory
         return octets
@@ -532,7 +375,7 @@ class Client(Service):
         """Whether each address of the server of that nickname answers.  That is not anonymous."""
         view = await self.view(progress=progress)
         found = select.find(view, server)
-        return await pinging.ping(found, view.packet_length, self._clock, self._connect)
+        return await pinging.ping(found, view.packet_length, self._parts.clock, self._parts.connect)
 
     async def servers(self) -> tuple[Server, ...]:
         """All listed servers, by nickname."""
@@ -544,18 +387,7 @@ class Client(Service):
     ) -> Outgoing:
         """Begin what *send* does, :meth:`send` of this client or what else takes ``progress``, and
         watch it: ``client.begin(client.send, "alice@example.org", b"Hello")``."""
-        named: dict[str, Any] = dict(kwargs)
-        also: Progress = named.get("progress", silent)
-        any_send: Callable[..., Coroutine[Any, Any, Sent]] = send
-
-        def work(tell: Progress) -> Coroutine[Any, Any, Sent]:
-            def both(event: Event) -> None:
-                tell(event)
-                also(event)
-
-            return any_send(*args, **named | {"progress": both})
-
-        return Outgoing(work, self.cancel)
+        return begun(self.cancel, send, *args, **kwargs)
 
     async def cancel(self, id: int) -> Cancelled:
         """Call a message back, by its number in the outbox: nothing leaves of it any more.  What
@@ -564,22 +396,22 @@ class Client(Service):
 
         :raises AlreadyHandedOver: that is all of it.
         """
-        return await self._sender.cancel(id)
+        return await self._parts.sender.cancel(id)
 
     def start_schedule(self) -> None:
         """From now on, until :meth:`close`, have packets leave at random points only, with cover
         traffic between them, and visit mailboxes at others: see :doc:`/use/agent`.  What is sent
         waits for its point."""
-        self._running.start()
+        self._parts.running.start()
 
     @property
     def pace(self) -> Pace:
         """How packets leave now."""
-        return self._running.pace
+        return self._parts.running.pace
 
     def on_visit(self, observer: Observer) -> None:
         """Have *observer* called after each visit of the schedule: mailbox number, and visit."""
-        self._running.visiting.observe(observer)
+        self._parts.running.visiting.observe(observer)
 
     @override
     def startService(self) -> None:
@@ -595,16 +427,4 @@ class Client(Service):
 
     async def close(self) -> None:
         """End links and close the state.  What was not handed over stays kept."""
-        self._keeping.stop()
-        await self._running.stop()
-        await self._sender.close()
-        await self._database.close()
-
-    async def _route(self, server: str | None, path: str | None, progress: Progress) -> str:
-        """The path of a message that ends at *server*, if its address names one."""
-        look = partial(self.view, progress=progress)
-        return await routes.route(server, path, self._default_path, self.imported, look)
-
-
-def _dialler(reactor: Any) -> Callable[[HostPort], IStreamClientEndpoint]:
-    return lambda place: HostnameEndpoint(reactor, place.host, place.port)
+        await self._parts.close()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, ParamSpec
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from mixminion.client.errors import Withdrawn
-from mixminion.client.progress import Event, Kept, PathChosen, Progress, Sent
+from mixminion.client.progress import Event, Kept, PathChosen, Progress, Sent, silent
 from mixminion.client.withdrawing import Cancelled
 from mixminion.errors import MixminionError
+
+P = ParamSpec("P")
 
 NOTHING = Cancelled(None, 0, 0)
 """Nothing was kept that could be deleted."""
@@ -147,3 +149,24 @@ class Outgoing:
         """The failure, of which somebody knows now."""
         _ = self._work.addErrback(lambda _: None)
         return failure
+
+
+def begun(
+    withdraw: Callable[[int], Awaitable[Cancelled]],
+    send: Callable[P, Coroutine[Any, Any, Sent]],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> Outgoing:
+    """What *send* does with these arguments, begun; one of them may be ``progress``."""
+    named: dict[str, Any] = dict(kwargs)
+    also: Progress = named.get("progress", silent)
+    any_send: Callable[..., Coroutine[Any, Any, Sent]] = send
+
+    def work(tell: Progress) -> Coroutine[Any, Any, Sent]:
+        def both(event: Event) -> None:
+            tell(event)
+            also(event)
+
+        return any_send(*args, **named | {"progress": both})
+
+    return Outgoing(work, withdraw)

@@ -104,7 +104,7 @@ class CarryingTests(VirtualCase):
         be there; it is listed, and goes into another file."""
         sent = self.keep()
         stuck = SimpleNamespace(run=lambda *given: Deferred())
-        self.client._carrying._executor = stuck
+        self.client._parts.carrying._executor = stuck
         _ = Deferred.fromCoroutine(self.client.export(self.file))
         self.client = self.make_client()
         (waiting,) = self.waiting()

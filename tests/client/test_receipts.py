@@ -62,7 +62,7 @@ class ReceiptCase(ConversationCase):
 
         async def run() -> Any:
             query = f"SELECT {column} FROM receipts"
-            return await self.alice._database.run(
+            return await self.alice._parts.database.run(
                 lambda connection: connection.execute(query).fetchone()[0]
             )
 
@@ -350,7 +350,7 @@ class KeepingTests(ReceiptCase):
         self.assertEqual(found.attempts, 2)
 
     async def _waiting(self) -> list[receipt_rows.Pending]:
-        return await self.alice._database.run(receipt_rows.waiting)
+        return await self.alice._parts.database.run(receipt_rows.waiting)
 
     def test_killed_at_each_commit(self) -> None:
         """The client is killed at every commit of a send and of a resend: what was kept goes on,
@@ -358,7 +358,7 @@ class KeepingTests(ReceiptCase):
         for stop in range(1, 9):
             client = self.network.client(f"client{stop}")
             count = 0
-            run = client._database.run
+            run = client._parts.database.run
 
             def dying(query: Any, run: Any = run, stop: int = stop) -> Any:
                 nonlocal count
@@ -367,11 +367,11 @@ class KeepingTests(ReceiptCase):
                     raise ZeroDivisionError
                 return run(query)
 
-            self.patch(client._database, "run", dying)
+            self.patch(client._parts.database, "run", dying)
             with self.assertRaises(ZeroDivisionError):
                 self.do(client.send(TO, b"%d" % stop, receipt=True))
             self.network.clock.advance(1)
-            client._database.__dict__.pop("run", None)
+            client._parts.database.__dict__.pop("run", None)
             again = self.network.client(f"client{stop}")
             for attempt in range(3):
                 self.do(again.flush())
@@ -387,7 +387,7 @@ class BelievingTests(ReceiptCase):
     def test_only_receipts_for_it(self) -> None:
         """Octets by one of its blocks that are none, or for another message, say nothing."""
         self.send()
-        database = self.alice._database
+        database = self.alice._parts.database
         self.pass_time()
 
         def forge(connection: sqlite3.Connection) -> None:

@@ -6,7 +6,7 @@ from base64 import b64encode
 from typing import Any
 
 from mixminion import api
-from mixminion.client import opening, sealing
+from mixminion.client import blocks_text, opening, sealing
 from mixminion.client.addresses import parse
 from mixminion.client.compose import Composed
 from mixminion.client.identity_errors import PassphraseNeeded, WrongIdentityPassphrase
@@ -283,6 +283,18 @@ class OpenTests(SealingCase):
         self.assertRaises(BadPayload, self.open, octets[:7] + b"\2" + octets[8:])
         self.assertRaises(BadPayload, self.open, octets, limit=159)
         self.assertEqual(self.open(octets, limit=160).content, b"text" * 40)
+
+    def test_reply_blocks(self) -> None:
+        """They are inside, seen by nobody on the way, and who decodes the message finds them."""
+        own = self.ask(self.client.identities.get(None))
+        for address in (ALICE, BOX):
+            self.send(address, b"Answer me\n", encrypt_to=own.public, reply_blocks=1)
+            content = self.arrived()[2]
+            self.assertEqual(blocks_text.find(content), [])
+            [found] = self.ask(self.client.inbox.decode(content))
+            self.assertIs(found.kind, api.Kind.ENCRYPTED)
+            self.assertEqual((found.identity, len(found.blocks)), ("default", 2))
+            self.assertIn(b"Answer me", found.content)
 
     def test_find(self) -> None:
         """In octets, in texts with others round it, quoted, in parts of a mail whose encoding

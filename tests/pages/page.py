@@ -21,6 +21,7 @@ _SAME = (
     (re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d(?::\d\d)?)?"), "TIME"),
     (re.compile(r"\b[A-Za-z0-9_-]{43}\b"), "KEY"),
     (re.compile(r"\b[0-9a-f]{8}(?: [0-9a-f]{8})+\b"), "DIGITS"),
+    (re.compile(r"\b[0-9a-f]{4}(?: [0-9a-f]{4}){15}\b"), "DIGITS"),
     (re.compile(r"\b[0-9a-f]{12,}\b"), "DIGITS"),
     (re.compile(r"\b(?:[A-Z2-7]{4,8}[ -]){3,}[A-Z2-7]{4,8}\b"), "GROUPS"),
     (re.compile(r"\bmix\d+\b"), "MIX"),
