@@ -110,7 +110,8 @@ class InFragments:
         async for made, failed in self.go_on(view, id):
             handed += len(made)
             failures += failed.values()
-            progress(HandedOver(handed, packets))
+            if packets > 1:
+                progress(HandedOver(handed, packets))
         if id in self._withdrawn:
             raise Withdrawn
         if failures:

@@ -85,7 +85,11 @@ class RunTests(AsyncTestCase):
         await kit.until(lambda: self.home.ask()["counters"]["delivered"] == 6)
         published = json.loads((self.home.folder / "descriptor").read_bytes())["payload"]
         exits = {each["name"]: each for each in json.loads(b64decode(published))["exits"]}
-        said = {"module": "shelf", "max-message": 32_768, "policy": {"fragments": 432_000}}
+        said = {
+            "module": "shelf",
+            "max-message": 32_768,
+            "policy": {"fragments": 432_000, "receipts": True},
+        }
         for name in ("shelf", "other"):
             self.assertEqual(exits[name], {"name": name, **said})
 
