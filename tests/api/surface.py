@@ -87,13 +87,18 @@ def _signature(function: Any) -> Surface:
                 "name": each.name,
                 "kind": each.kind.name,
                 "type": str(each.annotation) if each.annotation is not each.empty else "",
-                "default": None if each.default is each.empty else repr(each.default)[:40],
+                "default": None if each.default is each.empty else _written(each.default),
             }
             for each in parameters
             if each.name not in ("self", "cls")
         ],
         "returns": str(inspect.signature(function).return_annotation),
     }
+
+
+def _written(default: Any) -> str:
+    """A default, alike in every run."""
+    return default.__name__ if callable(default) else repr(default)
 
 
 def _errors() -> Iterator[tuple[str, int]]:
