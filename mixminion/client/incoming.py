@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = Logger()
 
-NOT_FOR_PEOPLE = (Kind.PART, Kind.RECEIPT, Kind.AGAIN)
+NOT_FOR_PEOPLE = (Kind.PART, Kind.AGAIN)
 
 
 class Incoming:

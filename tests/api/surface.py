@@ -147,7 +147,7 @@ def _changed(name: str, old: Surface, new: Surface) -> Iterator[str]:
             yield from _changed(f"{name}.{each}", before, new["has"][each])
     for part in ("makes", "signature"):
         if part in old:
-            yield from _called(name, old[part], new.get(part, old[part]))
+            yield from _called(name, old[part], new.get(part) or old[part])
 
 
 def _called(name: str, old: Surface, new: Surface) -> Iterator[str]:

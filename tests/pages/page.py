@@ -68,8 +68,8 @@ def examples(text: str) -> Iterator[Example]:
                 yield _trimmed(example)
             example = Example(number, found["who"], found["command"], later=later)
             inside = True
-        elif example is not None and not example.shown and stripped.startswith("> "):
-            example.command += "\n" + stripped.removeprefix("> ")
+        elif example is not None and not example.shown and (stripped + " ").startswith("> "):
+            example.command += "\n" + stripped.removeprefix(">").removeprefix(" ")
         elif example is not None and inside:
             example.shown.append(stripped)
     if example is not None:

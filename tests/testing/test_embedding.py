@@ -80,7 +80,8 @@ class ExampleTests(SyncTestCase):
         """It sends, is answered and answers again, under every reactor that a program may have."""
         names = ["default", "asyncioreactor", "pollreactor", "selectreactor"]
         with embedding.processes(folder=Path(self.mktemp())) as net:
-            box = net.mixminion("mailbox", "create").split()[-1]
+            words = net.mixminion("mailbox", "create").split()
+            [box] = [word for word in words if word.startswith("mailbox:")]
             running = [
                 self.begin(net.folder / each, net.client_config, each, box) for each in names
             ]
