@@ -6,17 +6,21 @@ of four, and neither the first hop after the crossover nor the last.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
+from types import FrameType
+from typing import Any
 
 from mixminion.crypto.rng import SeededRandom
+from mixminion.mix import batches
 from mixminion.payload import message, reply
 from mixminion.sphinx import build, geometry, surb
 from mixminion.sphinx.geometry import Geometry
-from mixminion.sphinx.unwrap import Deliver, Relay, Reply
+from mixminion.sphinx.unwrap import Deliver, Relay, Reply, Unwrapper
 from mixminion.testing.cases import SyncTestCase
 from tests.sphinx import telling
 from tests.sphinx.networks import SMALL_X25519, Nodes
@@ -73,6 +77,25 @@ def borders(g: Geometry) -> list[int]:
     near = [0, g.header - 32, g.header, g.header + g.sealed, g.header * 2 + 104, g.packet]
     found = {at + i for at in near for i in range(-32, 32)} | set(range(0, g.packet, 61))
     return sorted(at for at in found if 0 <= at < g.packet)
+
+
+def lines(unwrapper: Unwrapper, packet: bytes) -> frozenset[tuple[str, int]]:
+    """The lines of ours that run from a packet to a worker's answer."""
+    found: set[tuple[str, int]] = set()
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        name = frame.f_globals.get("__name__", "")
+        if event == "line" and name.startswith("mixminion."):
+            found.add((name, frame.f_lineno))
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        batches.encode_answer(batches.Answer(1, unwrapper.unwrap(packet)))
+    finally:
+        sys.settrace(before)
+    return frozenset(found)
 
 
 @dataclass
@@ -150,6 +173,25 @@ class AlikeTests(SyncTestCase):
         """A reply that is still on its way to its crossover."""
         world = World(SMALL_X25519)
         self.check(world, (world.forward, world.bound))
+
+    def test_code(self) -> None:
+        """The same lines of ours run for both, in the packet's room and in what a worker does with
+        the answer; at the last hop others do."""
+        world = World(SMALL_X25519)
+        first, second = (
+            {lines(world.middle, each()) for _ in range(50)}
+            for each in (world.forward, world.reply)
+        )
+        self.assertEqual(len(first), 1)
+        self.assertEqual(first, second)
+        [found] = first
+        self.assertGreater(len(found), 60)
+        ends = set()
+        for make in (world.forward, world.reply):
+            *_, before, _ = world.walk(world.there[1].node_id, make())
+            assert isinstance(before, Relay)
+            ends.add(lines(world.unwrappers[before.next], before.packet))
+        self.assertEqual(len(ends), 2)
 
     def test_planted(self) -> None:
         """A mark is found: an octet of the payload that is never above 127 in replies; and replies
