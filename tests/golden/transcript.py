@@ -32,7 +32,7 @@ _SAME = (
     (re.compile(r"[A-Z][a-z]{2}, \d\d? [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000"), "<TIME>"),
     (re.compile(r"https?://127\.\d\.0\.1:\d+/?"), "<SOURCE>"),
     (re.compile(r"127\.\d\.0\.1:\d+"), "<PLACE>"),
-    (re.compile(r"\b(?:[0-9a-f]{4} ){3,}[0-9a-f]{4}\b"), "<FINGERPRINT>"),
+    (re.compile(r"\b(?:[0-9a-f]{4,8} ){3,}[0-9a-f]{4,8}\b"), "<FINGERPRINT>"),
     (re.compile(r"\b[0-9a-f]{16,}\b"), "<HEX>"),
     (
         re.compile(r"(?:(?<=\\n)|(?<![^\s\"]))[A-Za-z0-9+/]{32,}={0,2}(?![A-Za-z0-9+/=.])"),
