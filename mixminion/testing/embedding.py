@@ -70,8 +70,8 @@ class Network(VirtualNetwork):
         return self._mail.messages
 
     @override
-    def client(self, name: str = "client", clock: Any = None) -> Client:
-        made = super().client(name, clock)
+    def client(self, name: str = "client", clock: Any = None, host: str = "127.0.0.1") -> Client:
+        made = super().client(name, clock, host)
         self._clients.append(made)
         return made
 

@@ -168,8 +168,10 @@ class VirtualNetwork:
         body = message.to_body(geometry, EXIT, ["bob@example.test"], text, self.random)
         return build.forward(geometry, hops, body, self.random)
 
-    def client(self, name: str = "client", clock: IReactorTime | None = None) -> Client:
-        """A client with a state of its own, at *clock* if its own is to be wrong."""
+    def client(
+        self, name: str = "client", clock: IReactorTime | None = None, host: str = "127.0.0.1"
+    ) -> Client:
+        """A client at *host* with a state of its own, at *clock* if its own is to be wrong."""
         home = self.folder / name
         private.make_folder(home)
         authorities = ", ".join(self.directory.lines)
@@ -181,7 +183,7 @@ class VirtualNetwork:
             load_config(str(config)),
             random=self.random,
             executor=InlineExecutor(),
-            dial=lambda place: self.wire.client(place.host, place.port),
+            dial=lambda place: self.wire.client(place.host, place.port, host),
         )
 
     def send(self, mix: VirtualMix, packets: Sequence[bytes]) -> Sender:

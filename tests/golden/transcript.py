@@ -29,12 +29,18 @@ from mixminion.cli.main import mixminion
 
 _SAME = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "<TIME>"),
+    (re.compile(r"[A-Z][a-z]{2}, \d\d? [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000"), "<TIME>"),
     (re.compile(r"https?://127\.\d\.0\.1:\d+/?"), "<SOURCE>"),
     (re.compile(r"127\.\d\.0\.1:\d+"), "<PLACE>"),
-    (re.compile(r"\b(?:[0-9a-f]{4} ){3,}[0-9a-f]{4}\b"), "<FINGERPRINT>"),
+    (re.compile(r"\b(?:[0-9a-f]{4,8} ){3,}[0-9a-f]{4,8}\b"), "<FINGERPRINT>"),
     (re.compile(r"\b[0-9a-f]{16,}\b"), "<HEX>"),
-    (re.compile(r"(?<![^\s\"])[A-Za-z0-9+/]{32,}={0,2}(?![^\s\"])"), "<BASE64>"),
+    (
+        re.compile(r"(?:(?<=\\n)|(?<![^\s\"]))[A-Za-z0-9+/]{32,}={0,2}(?![A-Za-z0-9+/=.])"),
+        "<BASE64>",
+    ),
     (re.compile(r"(?<=mailbox:)[A-Za-z0-9_-]{43}"), "<CAPABILITY>"),
+    (re.compile(r"\b\d{4} days\b"), "<N> days"),
+    (re.compile(r"\bprocess \d+"), "process <N>"),
     (re.compile(r"\bmix[1-5]\b"), "mixN"),
     (re.compile(r"\babout \d+ (seconds?|minutes?)"), "about <SPAN>"),
     (re.compile(r"\b\d+(\.\d+)+(\.?(dev|a|b|rc)\d+)?\b"), "<VERSION>"),
