@@ -14,7 +14,6 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mixminion import api
-from mixminion.client.database import InlineExecutor
 from mixminion.crypto.kdf import sha256
 from mixminion.mix.batches import Answer, Answers, Drop
 from mixminion.mix.unwrapping import Unwrapping
@@ -56,8 +55,7 @@ class ConversationTests(SyncTestCase):
         kit = embedding.network(6, Path(self.mktemp()))
         self.net = kit.__enter__()
         self.addCleanup(kit.__exit__, None, None, None)
-        self.clients = {name: self.home(name) for name in HOSTS}
-        self.addCleanup(lambda: [self.net.result(each.close()) for each in self.clients.values()])
+        self.clients = {name: self.net.client(name, host=host) for name, host in HOSTS.items()}
 
     def capture(self) -> None:
         """Look over every server's shoulder."""
@@ -93,16 +91,6 @@ class ConversationTests(SyncTestCase):
 
         globalLogPublisher.addObserver(note)
         self.addCleanup(globalLogPublisher.removeObserver, note)
-
-    def home(self, name: str) -> api.Client:
-        """A client with an address of its own."""
-        self.net.result(self.net.client(name).close())  # it has written the configuration
-        return api.Client(
-            self.net.clock,
-            api.load_config(str(self.net.folder / name / "mixminion.conf")),
-            executor=InlineExecutor(),
-            dial=lambda place: self.net.wire.client(place.host, place.port, HOSTS[name]),
-        )
 
     def receive(self, name: str) -> api.Opened:
         """What has come for somebody, who takes it."""
