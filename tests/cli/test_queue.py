@@ -117,4 +117,4 @@ class QueueTests(CommandCase):
     async def age(self, client, hours):
         """Have everything been kept for so long."""
         query = f"UPDATE packets SET hour = hour - {hours * 3600}"
-        await client._database.run(lambda connection: connection.execute(query) and None)
+        await client._parts.database.run(lambda connection: connection.execute(query) and None)

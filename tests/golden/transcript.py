@@ -11,7 +11,8 @@
 
 ``%`` is done to the network, ``$`` is run by bash in a home that has joined it, whose name is
 that of nobody else; then come what it printed, and its exit code.  The same line more than
-once in a row is there once: which servers are asked, and how many, is another each time.
+once in a row is there once: which servers are asked, and how many, is another each time; so is
+whether a server that a path names is one of the entries that are kept.
 """
 
 from __future__ import annotations
@@ -45,7 +46,10 @@ _SAME = (
     (re.compile(r"\babout \d+ (seconds?|minutes?)"), "about <SPAN>"),
     (re.compile(r"\b\d+(\.\d+)+(\.?(dev|a|b|rc)\d+)?\b"), "<VERSION>"),
     (re.compile(r'(?<="packet-length": )\d+'), "<N>"),
+    (re.compile(r'\{"code":"path-entry-named"[^}]*\},?'), ""),
 )
+_CHANCE = "is none of the entries that you keep"
+"""What a line says or not, because entries are drawn."""
 
 
 @dataclass
@@ -88,6 +92,8 @@ def shown(out: str, err: str, code: int, home: str) -> list[str]:
 
 def _marked(mark: str, text: str, home: str) -> Iterator[str]:
     for line in text.splitlines():
+        if _CHANCE in line and not line.startswith("{"):
+            continue
         said = line.replace(home, "~")
         for pattern, word in _SAME:
             said = pattern.sub(word, said)
