@@ -19,7 +19,7 @@ _PROMPT = re.compile(r"(?P<who>[a-z]*)\$ (?P<command>.+)")
 _SAME = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "TIME"),
     (re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d(?::\d\d)?)?"), "TIME"),
-    (re.compile(r"\b[A-Za-z0-9_-]{43}\b"), "KEY"),
+    (re.compile(r"(?<![\w-])[\w-]{43}(?![\w-])", re.ASCII), "KEY"),
     (re.compile(r"\b[0-9a-f]{8}(?: [0-9a-f]{8})+\b"), "DIGITS"),
     (re.compile(r"\b[0-9a-f]{4}(?: [0-9a-f]{4}){15}\b"), "DIGITS"),
     (re.compile(r"\b[0-9a-f]{12,}\b"), "DIGITS"),

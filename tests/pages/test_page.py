@@ -61,6 +61,7 @@ class PageTests(SyncTestCase):
         self.assertTrue(agrees(shown, "handed to mix5, 2027-11-12T13:14:15Z\n1,024 packets\n"))
         self.assertFalse(agrees(shown, "handed to mix5, 2027-11-12T13:14:15Z\nmore\n"))
         self.assertFalse(agrees(shown, "given to mix5, 2027-11-12T13:14:15Z\n1 packets\n"))
+        self.assertTrue(agrees([f"box:{'a' * 43}@mix1"], f"box:-{'b' * 41}-@mix2"))
         self.assertFalse(agrees([], "anything"))
         self.assertTrue(agrees(["a ... c"], "a b c"))
         self.assertFalse(agrees(["a"], "a\nb"))
