@@ -61,7 +61,7 @@ def list_mailboxes(config: api.Config, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("number", type=click.IntRange(min=1), default=1)
+@click.argument("number", type=click.IntRange(min=1), required=False)
 @click.option(
     "-n",
     "--frames",
@@ -84,20 +84,23 @@ def list_mailboxes(config: api.Config, as_json: bool) -> None:
 @config_option
 def fetch(
     config: api.Config,
-    number: int,
+    number: int | None,
     frames: int,
     folder: Path | None,
     raw: bool,
     how: dict[str, Any],
     as_json: bool,
 ) -> None:
-    """Fetch what is held for the mailbox of that NUMBER (1 when none is given), and read it.
+    """Fetch what is held for all your mailboxes, or the one of that NUMBER, and read it.
 
     What cannot be opened now, for want of a passphrase, say, is kept for the next time.
     """
 
+    async def wanted(client: api.Client) -> list[int]:
+        return [number] if number else [each.number for each in await client.mailboxes()] or [1]
+
     async def take_raw(client: api.Client, held: int | None) -> api.MixminionError | None:
-        messages = await client.unread(number)
+        messages = [each for box in await wanted(client) for each in await client.unread(box)]
         _write(messages, folder, held, as_json)
         await client.mark_read(message.number for message in messages)
         return None
@@ -111,11 +114,13 @@ def fetch(
         await client.inbox.mark_read(opened)
         return reading.problem(opened)
 
-    async def visit(client: api.Client) -> tuple[int, api.MixminionError | None]:
+    async def visit(client: api.Client) -> tuple[int | None, api.MixminionError | None]:
         """Fetch, write what came even when the visit was cut off, then have it forgotten."""
         held, problem = None, None
         try:
-            held = (await client.visit_mailbox(number, frames, progress=tell)).held
+            for box in await wanted(client):
+                visited = await client.visit_mailbox(box, frames, progress=tell)
+                held = (held or 0) + visited.held
         finally:
             problem = await (take_raw if raw else take)(client, held)
         return held, problem

@@ -129,7 +129,7 @@ def _tell(opened: api.Opened) -> None:
     if opened.blocks:
         n = len(opened.blocks)
         has = "a reply block" if n == 1 else f"{n} reply blocks"
-        say(f"it brought {has}: `mixminion send -R FILE` with the file it is in answers it")
+        say(f"it brought {has}: `mixminion send -R FILE` answers it, with the file that -o writes")
     match opened.kind:
         case api.Kind.PART:
             say(

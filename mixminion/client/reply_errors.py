@@ -55,7 +55,7 @@ class BlockOver(NotHandedOver):
     code = "reply-block-over"
     sentence = (
         "Not sent: {entry} never took the answer, and the time of its reply block is over ({why})."
-        " Answer with another reply block, and delete this one with `mixminion queue delete`."
+        " Answer with another reply block, and delete this one with `mixminion queue clean`."
     )
 
 

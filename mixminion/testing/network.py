@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -280,19 +281,23 @@ def main() -> None:
         network.start()
     except NetworkError as error:
         sys.exit(str(error))
-    command = f"mixminion --config {shlex.quote(str(network.client_config))}"
+    program = shutil.which("mixminion") or str(Path(sys.executable).with_name("mixminion"))
+    program = shlex.quote(program)
+    command = f"{program} --config {shlex.quote(str(network.client_config))}"
     joined = shlex.quote(str(network.bootstrap))
     voters = directory.authorities.all
     print(f"{len(voters)} authorities and {len(network.mixes)} mixes run under {network.folder}.")
-    print("The directory is made anew every ten seconds.  Try:\n")
+    print("The directory is made anew every ten seconds, so that one fetched half a minute ago has")
+    print("expired: commands say so, and `update` fetches the next one.  Try:\n")
     print(f"  {command} list-servers")
     print(f"  echo Hello | {command} send -t bob@example.test -s Greetings")
     print(f"  ls {shlex.quote(str(network.mail / 'new'))}      # where mail arrives")
     print(f"  {command} directory show")
-    print(f"  mixminion server status --home {shlex.quote(str(network.mixes[0].home))}")
-    print(f"  mixminion authority status --home {shlex.quote(str(voters[0].home))}\n")
-    print(f"Other people join it with:  mixminion join {joined}")
-    print(f"Stop it with:  python -m mixminion.testing.network {chosen.folder} --stop")
+    print(f"  {program} server status --home {shlex.quote(str(network.mixes[0].home))}")
+    print(f"  {program} authority status --home {shlex.quote(str(voters[0].home))}\n")
+    print(f"Other people join it with:  {program} join {joined}")
+    stop = [sys.executable, "-m", "mixminion.testing.network", str(network.folder), "--stop"]
+    print(f"Stop it with:  {shlex.join(stop)}")
 
 
 if __name__ == "__main__":
