@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import msgspec
 
-from mixminion.config import BadValue, Config, option, section, values
+from mixminion.config import BadValue, Config, log_section, option, section, values
 from mixminion.config.secret import SecretSource
 from mixminion.config.values import Value
 from mixminion.directory.bootstrap import MOST_AUTHORITIES, Authority, authority
@@ -343,21 +343,10 @@ class FiguresSection:
 
 
 @section("Log")
-class LogSection:
+class LogSection(log_section.LogSection):
     """What is written about the authority's work: never a client's address."""
 
-    level: str = option(
-        values.choice("debug", "info", "warn", "error"),
-        default="info",
-        doc="The least important event that is written.",
-    )
     file: Path = option(values.path, default="log/authority.log", doc="The log file.")
-    max_size: int = option(
-        values.within(values.size, 64 * 2**10),
-        default="10 MiB",
-        doc="The log file is set aside and begun anew at this size.",
-    )
-    keep: int = option(values.integer(1, 1000), default=5, doc="How many old log files are kept.")
 
 
 SECTIONS = (

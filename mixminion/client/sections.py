@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from mixminion.config import option, section, values
+from mixminion.config import log_section, option, section, values
 
 DAY = 86_400.0
 HOUR = 3_600.0
@@ -68,18 +68,7 @@ class ScheduleSection:
 
 
 @section("Log")
-class LogSection:
+class LogSection(log_section.LogSection):
     """What the agent writes about its work: never what identifies a message or an address."""
 
-    level: str = option(
-        values.choice("debug", "info", "warn", "error"),
-        default="info",
-        doc="The least important event that is written.",
-    )
     file: Path = option(values.path, default="agent.log", doc="The log file.")
-    max_size: int = option(
-        values.within(values.size, 64 * 2**10),
-        default="10 MiB",
-        doc="The log file is set aside and begun anew at this size.",
-    )
-    keep: int = option(values.integer(1, 1000), default=5, doc="How many old log files are kept.")

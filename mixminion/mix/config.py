@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from mixminion.config import option, section, values
+from mixminion.config import log_section, option, section, values
 from mixminion.config.secret import SecretSource
 from mixminion.config.values import Value
 from mixminion.directory.bootstrap import Authority, authority
@@ -194,21 +194,10 @@ class DirectorySection:
 
 
 @section("Log")
-class LogSection:
+class LogSection(log_section.LogSection):
     """What is written about the server's work: never addresses, keys or contents."""
 
-    level: str = option(
-        values.choice("debug", "info", "warn", "error"),
-        default="info",
-        doc="The least important event that is written.",
-    )
     file: Path = option(values.path, default="log/mixminion.log", doc="The log file.")
-    max_size: int = option(
-        values.within(values.size, 64 * 2**10),
-        default="10 MiB",
-        doc="The log file is set aside and begun anew at this size.",
-    )
-    keep: int = option(values.integer(1, 1000), default=5, doc="How many old log files are kept.")
 
 
 SECTIONS = (ServerSection, IncomingSection, OutgoingSection, DirectorySection, LogSection)
