@@ -9,26 +9,20 @@ everything stays as it was.
 from __future__ import annotations
 
 import os
-import platform
-import signal
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.copyright import version as twisted_version
 from twisted.internet.defer import Deferred
-from twisted.logger import ILogObserver, Logger
-from twisted.python import usage
-from twisted.python.components import Componentized
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from typing_extensions import override
 
-from mixminion import __version__, api
+from mixminion import api
+from mixminion.app import daemon
 from mixminion.app.agent_status import status
-from mixminion.app.daemon import give_up, tell_parent
-from mixminion.app.logs import Log
+from mixminion.app.daemon import Daemon
 from mixminion.app.process import harden
 from mixminion.client import configuration
 from mixminion.client.configuration import ClientSection
@@ -38,47 +32,30 @@ from mixminion.config import Config
 from mixminion.control.server import Command, ControlServer
 from mixminion.disk import private
 from mixminion.disk.lock import HomeLock
-from mixminion.errors import EX_SOFTWARE, MixminionError, UserError, render
-from mixminion.util import faults
+from mixminion.errors import UserError, render
 
 log = Logger()
 
 
-class Options(usage.Options):
+class Options(daemon.Options):
     """The options of ``twistd mixminion-agent``."""
 
-    synopsis = "[--config FILE]"
     optParameters = [
         ["config", "c", None, "The client's configuration file, when it is not the usual one."],
     ]
 
-    @override
-    def opt_version(self) -> None:
-        """Print the version."""
-        print(f"Mixminion {__version__}")
-        sys.exit(0)
-
 
 def makeService(options: Options) -> Service:
     """The agent that the configuration describes, checked and ready to start."""
-    from twisted.internet import reactor
 
-    clock: Any = reactor
-    os.umask(0o077)
-    try:
+    def build(reactor: Any, give_up: Callable[[int], None], foreground: bool) -> AgentService:
         config = api.load_config(options["config"])
-        foreground = bool(options.parent and options.parent["nodaemon"])
-        service = AgentService(
-            clock, config, give_up=lambda code: give_up(clock, code), foreground=foreground
-        )
-    except MixminionError as error:
-        print(f"mixminion: {render(error)}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
-    signal.signal(signal.SIGHUP, lambda number, frame: clock.callFromThread(service.hung_up))
-    return service
+        return AgentService(reactor, config, give_up=give_up, foreground=foreground)
+
+    return daemon.make(options, build)
 
 
-class AgentService(Service):
+class AgentService(Daemon):
     """One agent: its client, its log, its lock and its control socket.
 
     Making one takes the home's lock and checks everything; see :func:`makeService`.
@@ -86,6 +63,7 @@ class AgentService(Service):
     """
 
     name = "mixminion-agent"
+    kind = "agent"
 
     def __init__(
         self,
@@ -95,11 +73,9 @@ class AgentService(Service):
         give_up: Callable[[int], object],
         foreground: bool = True,
     ) -> None:
-        self._reactor = reactor
-        self._config = config
-        self._give_up = give_up
-        self._foreground = foreground
-        self._stopping = False
+        super().__init__(
+            reactor, config, config[LogSection], give_up=give_up, foreground=foreground
+        )
         self._client: api.Client | None = None
         self._reloading: Deferred[None] | None = None
         home = self._home = config[ClientSection].home
@@ -111,36 +87,12 @@ class AgentService(Service):
         state = home / "client.sqlite"
         if state.exists():
             private.check(state)
-        chosen = config[LogSection]
-        self._log = Log(
-            chosen.file,
-            level=chosen.level,
-            max_size=chosen.max_size,
-            keep=chosen.keep,
-            foreground=foreground,
-        )
+        self._begin_log()
 
     # -- the service ---------------------------------------------------------------------------
 
     @override
-    def setServiceParent(self, parent: Any) -> None:
-        """Give the application our log, and let it begin before twistd writes its own."""
-        if isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, self._log)
-            Logger(observer=self._log).info(
-                "Mixminion {version}, configuration {file}.",
-                version=__version__,
-                file=str(self._config.filename),
-            )
-        Service.setServiceParent(self, parent)
-
-    @override
-    def privilegedStartService(self) -> None:
-        """Open what commands need; twistd has become a daemon by now."""
-        Service.privilegedStartService(self)
-        faults.hush(lambda text: log.critical("Nobody caught this: {report}", report=text))
-        harden()
-        self._lock.note_pid()
+    def _open(self) -> None:
         commands: dict[str, Command] = {
             "status": self._status,
             "follow": self._follow,
@@ -148,13 +100,8 @@ class AgentService(Service):
             "stop": self._stop,
         }
         self._control = ControlServer(self._home / "control", commands, self._reactor)
-        try:
-            self._client = self._made(self._config)
-            self._control.start()
-        except Exception:
-            self._cannot(Failure())
-            if not self._foreground:
-                tell_parent(self._config[LogSection].file)
+        self._client = self._made(self._config)
+        self._control.start()
 
     @override
     def startService(self) -> None:
@@ -175,26 +122,7 @@ class AgentService(Service):
         client.startService()
         client.start_schedule()
 
-    def _cannot(self, failure: Failure) -> None:
-        """Something failed after the fork: an agent that is there and does nothing would be
-        noticed by nobody."""
-        if self._stopping:
-            return
-        error, code = failure.value, EX_SOFTWARE
-        if isinstance(error, MixminionError):
-            log.critical("The agent could not start. {sentence}", sentence=render(error))
-            code = error.exit_code
-        else:
-            log.failure("The agent could not start.", failure)
-        self._give_up(code)
-
     @override
-    def stopService(self) -> Deferred[None]:
-        """Stop in order."""
-        Service.stopService(self)
-        self._stopping = True
-        return Deferred.fromCoroutine(self._end())
-
     async def _end(self) -> None:
         if self._reloading is not None:
             await self._reloading
@@ -206,19 +134,7 @@ class AgentService(Service):
 
     # -- reading again -------------------------------------------------------------------------
 
-    def hung_up(self) -> None:
-        """``SIGHUP``: reload, and say in the log how that went."""
-
-        def refused(failure: Failure) -> None:
-            error = failure.value
-            if isinstance(error, MixminionError):
-                log.error("Nothing was changed. {sentence}", sentence=render(error))
-            else:
-                log.failure("The configuration could not be read again.", failure)
-
-        if self._client is not None and not self._stopping:
-            _ = Deferred.fromCoroutine(self._reload()).addErrback(refused)
-
+    @override
     async def _reload(self) -> list[str]:
         """Go by the configuration as it is now, if it is good; what needs a restart."""
         if self._reloading is not None or self._client is None:
@@ -243,15 +159,9 @@ class AgentService(Service):
         finally:
             self._reloading = None
             over.callback(None)
-        log.info("The configuration was read again.")
-        if later:
-            log.warn("These count after a restart only: {keys}.", keys=", ".join(later))
-        return later
+        return self._read_again(later)
 
     # -- commands ------------------------------------------------------------------------------
-
-    async def _reloaded(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"restart": await self._reload()}
 
     async def _status(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """JSON values, the same for every version of this format."""
@@ -259,12 +169,7 @@ class AgentService(Service):
             return {"attention": ["The agent stops."], "ready": False}
         return {
             **await status(self._client, self._config),
-            "configuration": str(self._config.filename),
-            "versions": {
-                "mixminion": __version__,
-                "python": platform.python_version(),
-                "twisted": twisted_version,
-            },
+            **self._about(),
             "pids": [os.getpid()],
         }
 
@@ -286,7 +191,3 @@ class AgentService(Service):
                 for id, error in flushed.kept.items()
             },
         }
-
-    def _stop(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        self._reactor.callLater(0, self._reactor.stop)
-        return {"stopping": True}

@@ -9,32 +9,23 @@ the figures again; when any of them is wrong, everything stays as it was.
 from __future__ import annotations
 
 import os
-import platform
-import signal
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.copyright import version as twisted_version
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.threads import deferToThread
-from twisted.logger import ILogObserver, Logger
-from twisted.python import usage
-from twisted.python.components import Componentized
-from twisted.python.failure import Failure
+from twisted.logger import Logger
 from typing_extensions import override
 
-from mixminion import __version__
 from mixminion.app import authority_configuration as configuration
-from mixminion.app import passphrase
+from mixminion.app import daemon, passphrase
 from mixminion.app.authority_keys import AuthorityKeys, opener
 from mixminion.app.authority_rounds import problems, shown
 from mixminion.app.authority_status import Health
-from mixminion.app.daemon import INTERRUPTED, give_up, tell_parent
-from mixminion.app.logs import Log
+from mixminion.app.daemon import Daemon
 from mixminion.app.process import harden, protection
 from mixminion.app.usual import AUTHORITY_FILE
 from mixminion.authority import figures, register
@@ -53,10 +44,9 @@ from mixminion.dirhttp.sources import dial
 from mixminion.disk import private
 from mixminion.disk.database import ThreadExecutor
 from mixminion.disk.lock import HomeLock
-from mixminion.errors import EX_SOFTWARE, MixminionError, UserError, render
+from mixminion.errors import MixminionError, UserError, render
 from mixminion.net import listeners
 from mixminion.net.listeners import Listener
-from mixminion.util import faults
 from mixminion.util.times import to_text
 
 log = Logger()
@@ -65,41 +55,23 @@ FIXED = ("home", "listen", "max_connections", "connections_per_address", "passph
 """Keys of [Authority] that count when the authority starts; so does all of [Log]."""
 
 
-class Options(usage.Options):
+class Options(daemon.Options):
     """The options of ``twistd mixminion-authority``."""
 
-    synopsis = "[--config FILE]"
     optParameters = [
         ["config", "c", AUTHORITY_FILE, "The authority's configuration file."],
     ]
 
-    @override
-    def opt_version(self) -> None:
-        """Print the version."""
-        print(f"Mixminion {__version__}")
-        sys.exit(0)
-
 
 def makeService(options: Options) -> Service:
     """The authority that the configuration describes, checked and ready to start."""
-    from twisted.internet import reactor
 
-    clock: Any = reactor
-    os.umask(0o077)
-    try:
+    def build(reactor: Any, give_up: Callable[[int], None], foreground: bool) -> AuthorityService:
         config = configuration.load(Path(options["config"]).absolute())
         _check(config)
-        foreground = bool(options.parent and options.parent["nodaemon"])
-        service = AuthorityService(
-            clock, config, give_up=lambda code: give_up(clock, code), foreground=foreground
-        )
-    except MixminionError as error:
-        print(f"mixminion: {render(error)}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:  # instead of a passphrase
-        raise SystemExit(INTERRUPTED) from None
-    signal.signal(signal.SIGHUP, lambda number, frame: clock.callFromThread(service.hung_up))
-    return service
+        return AuthorityService(reactor, config, give_up=give_up, foreground=foreground)
+
+    return daemon.make(options, build)
 
 
 def _check(config: Config) -> None:
@@ -110,7 +82,7 @@ def _check(config: Config) -> None:
         raise wrong
 
 
-class AuthorityService(Service):
+class AuthorityService(Daemon):
     """One authority, its log, its lock and its control socket.
 
     Making one takes the home's lock and checks everything; see :func:`makeService`.
@@ -118,6 +90,7 @@ class AuthorityService(Service):
     """
 
     name = "mixminion-authority"
+    kind = "authority"
 
     def __init__(
         self,
@@ -127,12 +100,9 @@ class AuthorityService(Service):
         give_up: Callable[[int], object],
         foreground: bool = True,
     ) -> None:
-        self._reactor = reactor
-        self._config = config
-        self._give_up = give_up
-        self._foreground = foreground
-        self._stopping = False
-        self._started = False
+        super().__init__(
+            reactor, config, config[LogSection], give_up=give_up, foreground=foreground
+        )
         self._lock = HomeLock(config.home)
         self._lock.acquire()
         section = config[AuthoritySection]
@@ -148,14 +118,7 @@ class AuthorityService(Service):
         register.check(config.home / REGISTER)
         private.make_folder(section.control.parent)
         listeners.trial(section.listen)
-        chosen = config[LogSection]
-        self._log = Log(
-            chosen.file,
-            level=chosen.level,
-            max_size=chosen.max_size,
-            keep=chosen.keep,
-            foreground=foreground,
-        )
+        self._begin_log()
 
     def _figures(self, config: Config) -> Figures:
         """An authority starts without figures rather than not at all."""
@@ -170,7 +133,8 @@ class AuthorityService(Service):
         signer, statement = self._keys.read_signer(self._passphrase, self._reactor.seconds())
         return Told(Settings.of(config), signer, statement.valid_until, found)
 
-    def _compose(self) -> None:
+    @override
+    def _open(self) -> None:
         """Everything that has threads or sockets, after the fork."""
         reactor: Any = self._reactor
         around = Surroundings(
@@ -198,6 +162,7 @@ class AuthorityService(Service):
         self._control = ControlServer(
             self._config[AuthoritySection].control, commands, self._reactor
         )
+        self._control.start()
 
     def _listen(self, factory: IProtocolFactory) -> Listener:
         listen = self._config[AuthoritySection].listen
@@ -207,92 +172,29 @@ class AuthorityService(Service):
     # -- the service ---------------------------------------------------------------------------
 
     @override
-    def setServiceParent(self, parent: Any) -> None:
-        """Give the application our log, and let it begin before twistd writes its own."""
-        if isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, self._log)
-            Logger(observer=self._log).info(
-                "Mixminion {version}, configuration {file}.",
-                version=__version__,
-                file=str(self._config.filename),
-            )
-        Service.setServiceParent(self, parent)
-
-    @override
-    def privilegedStartService(self) -> None:
-        """Open what commands need; twistd has become a daemon by now."""
-        Service.privilegedStartService(self)
-        faults.hush(lambda text: log.critical("Nobody caught this: {report}", report=text))
-        harden()
-        self._lock.note_pid()
-        try:
-            self._compose()
-            self._control.start()
-            self._started = True
-        except Exception:
-            self._cannot(Failure())
-            if not self._foreground:
-                tell_parent(self._config[LogSection].file)
-
-    @override
     def startService(self) -> None:
         """Read the register, listen, vote."""
         Service.startService(self)
-        if self._started:
+        if self._opened:
             _ = Deferred.fromCoroutine(self.server.start()).addErrback(self._cannot)
 
-    def _cannot(self, failure: Failure) -> None:
-        """Something failed after the fork: an authority that is there and does nothing would be
-        noticed by nobody."""
-        if self._stopping:
-            return
-        error, code = failure.value, EX_SOFTWARE
-        if isinstance(error, MixminionError):
-            log.critical("The authority could not start. {sentence}", sentence=render(error))
-            code = error.exit_code
-        else:
-            log.failure("The authority could not start.", failure)
-        self._give_up(code)
-
     @override
-    def stopService(self) -> Deferred[None]:
-        """Stop in order."""
-        Service.stopService(self)
-        self._stopping = True
-        return Deferred.fromCoroutine(self._end())
-
     async def _end(self) -> None:
-        if self._started:
+        if self._opened:
             await self.server.stop()
             await self._control.stop()
         self._lock.release()
 
     # -- reading again ---------------------------------------------------------------------------
 
-    def hung_up(self) -> None:
-        """``SIGHUP``: reload, and say in the log how that went."""
-
-        def refused(failure: Failure) -> None:
-            error = failure.value
-            if isinstance(error, MixminionError):
-                log.error("Nothing was changed. {sentence}", sentence=render(error))
-            else:
-                log.failure("The configuration could not be read again.", failure)
-
-        if self._started and not self._stopping:
-            _ = Deferred.fromCoroutine(self._reload()).addErrback(refused)
-
+    @override
     async def _reload(self) -> list[str]:
         """Go by the files as they are now, if all are good; what needs a restart."""
         config = configuration.load(Path(self._config.filename))
         _check(config)
         found = figures.gather(Settings.of(config).figures.files)
         await self.server.tell(self._read(config, found))
-        later = list(self._later(config))
-        log.info("The configuration was read again.")
-        if later:
-            log.warn("These count after a restart only: {keys}.", keys=", ".join(later))
-        return later
+        return self._read_again(list(self._later(config)))
 
     def _later(self, config: Config) -> Any:
         """The keys that have changed and count when the authority starts."""
@@ -307,9 +209,6 @@ class AuthorityService(Service):
                     yield f"[{info(section).kind}] {name.replace('_', '-')}"
 
     # -- commands ------------------------------------------------------------------------------
-
-    async def _reloaded(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"restart": await self._reload()}
 
     def _servers(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"servers": self._desk.servers()}
@@ -353,12 +252,7 @@ class AuthorityService(Service):
             "nickname": settings.authority.nickname,
             "identity": self._identity.hex(),
             "join-line": join_line(settings, self._identity),
-            "configuration": str(self._config.filename),
-            "versions": {
-                "mixminion": __version__,
-                "python": platform.python_version(),
-                "twisted": twisted_version,
-            },
+            **self._about(),
             "pids": [os.getpid()],
             "protection": protection().for_status(),
             "listeners": [str(address) for address in self._listener.addresses]
@@ -374,10 +268,6 @@ class AuthorityService(Service):
         if identity == self._identity:
             return self.server.settings.authority.nickname
         return self.server.settings.name_of(identity)
-
-    def _stop(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        self._reactor.callLater(0, self._reactor.stop)
-        return {"stopping": True}
 
 
 def join_line(settings: Settings, identity: bytes) -> str:

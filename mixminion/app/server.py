@@ -9,31 +9,22 @@ and ends the process; as long as twistd's first process waits for the daemon, it
 from __future__ import annotations
 
 import os
-import platform
-import signal
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.copyright import version as twisted_version
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
-from twisted.logger import ILogObserver, Logger
-from twisted.python import usage
-from twisted.python.components import Componentized
-from twisted.python.failure import Failure
+from twisted.logger import Logger
 from typing_extensions import override
 
-from mixminion import __version__
-from mixminion.app import checks, configuration, passphrase
-from mixminion.app.daemon import INTERRUPTED, give_up, tell_parent
+from mixminion.app import checks, configuration, daemon, passphrase
+from mixminion.app.daemon import Daemon
 from mixminion.app.directories import Directories
 from mixminion.app.exits import Exits
 from mixminion.app.init import ServerKeys, write_descriptor
-from mixminion.app.logs import Log
 from mixminion.app.packet_keys import PacketKeyFolder
 from mixminion.app.process import harden, protection
 from mixminion.app.status import Health
@@ -46,11 +37,8 @@ from mixminion.crypto import kdf
 from mixminion.crypto.rng import SystemRandom
 from mixminion.directory.view import View
 from mixminion.disk import private
-from mixminion.disk.errors import WriteFailed
 from mixminion.disk.lock import HomeLock
 from mixminion.errors import (
-    EX_SOFTWARE,
-    MixminionError,
     render,
 )
 from mixminion.mix.batches import Made
@@ -66,55 +54,36 @@ from mixminion.net import listeners
 from mixminion.net.links import LinkCredentials
 from mixminion.net.listeners import Listener
 from mixminion.store import ThreadExecutor
-from mixminion.util import faults
 from mixminion.util.hostport import HostPort
 from mixminion.util.times import to_text
 
 log = Logger()
 
 
-class Options(usage.Options):
+class Options(daemon.Options):
     """The options of ``twistd mixminion``."""
 
-    synopsis = "[--config FILE]"
     optParameters = [
         ["config", "c", FILE, "The server's configuration file."],
     ]
 
-    @override
-    def opt_version(self) -> None:
-        """Print the version."""
-        print(f"Mixminion {__version__}")
-        sys.exit(0)
-
 
 def makeService(options: Options) -> Service:
     """The server that the configuration describes, checked and ready to start."""
-    from twisted.internet import reactor
 
-    clock: Any = reactor
-    os.umask(0o077)
-    try:
+    def build(reactor: Any, give_up: Callable[[int], None], foreground: bool) -> ServerService:
         config = configuration.load(Path(options["config"]).absolute())
         problems = checks.settings(config)
         if problems:
             raise ConfigErrors(problems=problems)
         for wrong in checks.files(config):
             raise wrong
-        foreground = bool(options.parent and options.parent["nodaemon"])
-        service = ServerService(
-            clock, config, give_up=lambda code: give_up(clock, code), foreground=foreground
-        )
-    except MixminionError as error:
-        print(f"mixminion: {render(error)}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:  # instead of a passphrase
-        raise SystemExit(INTERRUPTED) from None
-    signal.signal(signal.SIGHUP, lambda number, frame: clock.callFromThread(service.hung_up))
-    return service
+        return ServerService(reactor, config, give_up=give_up, foreground=foreground)
+
+    return daemon.make(options, build)
 
 
-class ServerService(Service):
+class ServerService(Daemon):
     """One server, its log, its lock and its control socket.
 
     Making one takes the home's lock and checks everything; see :func:`makeService`.
@@ -122,6 +91,7 @@ class ServerService(Service):
     """
 
     name = "mixminion"
+    kind = "server"
 
     def __init__(
         self,
@@ -131,11 +101,10 @@ class ServerService(Service):
         give_up: Callable[[int], object],
         foreground: bool = True,
     ) -> None:
-        self._reactor = reactor
-        self._config = config
-        self._give_up = give_up
-        self._foreground = foreground
-        self._open = self._stopping = False
+        super().__init__(
+            reactor, config, config[LogSection], give_up=give_up, foreground=foreground
+        )
+        self._running = False
         self._lock = HomeLock(config.home)
         self._lock.acquire()
         keys = ServerKeys(config.home)
@@ -165,7 +134,7 @@ class ServerService(Service):
             },
             reactor,
         )
-        self._log = _log(config[LogSection], foreground=foreground)
+        self._begin_log()
 
     def _processes(
         self, credentials: LinkCredentials, keys: ServerKeys, view: View
@@ -227,73 +196,33 @@ class ServerService(Service):
     # -- the service ---------------------------------------------------------------------------
 
     @override
-    def setServiceParent(self, parent: Any) -> None:
-        """Give the application our log, and let it begin before twistd writes its own."""
-        if isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, self._log)
-            Logger(observer=self._log).info(
-                "Mixminion {version}, configuration {file}.",
-                version=__version__,
-                file=str(self._config.filename),
-            )
-        Service.setServiceParent(self, parent)
-
-    @override
-    def privilegedStartService(self) -> None:
-        """Open everything; twistd has become a daemon by now."""
-        Service.privilegedStartService(self)
-        faults.hush(lambda text: log.critical("Nobody caught this: {report}", report=text))
-        harden()
-        self._lock.note_pid()
-        try:
-            self.server.open()
-            self._open = True
-            self._exits.start()
-            self._control.start()
-        except Exception:
-            self._cannot(Failure())
-            if not self._foreground:
-                tell_parent(self._config[LogSection].file)
+    def _open(self) -> None:
+        self.server.open()
+        self._running = True
+        self._exits.start()
+        self._control.start()
 
     @override
     def startService(self) -> None:
         """Take up what is stored."""
         Service.startService(self)
-        if self._open:
+        if self._running:
             self._directories.start()
             _ = Deferred.fromCoroutine(self.server.start()).addErrback(self._cannot)
 
-    def _cannot(self, failure: Failure) -> None:
-        """Something failed after the fork: a server that is there and does nothing would be
-        noticed by nobody."""
-        if self._stopping:
-            return
-        error, code = failure.value, EX_SOFTWARE
-        if isinstance(error, MixminionError):
-            log.critical("The server could not start. {sentence}", sentence=render(error))
-            code = error.exit_code
-        else:
-            log.failure("The server could not start.", failure)
-        self._give_up(code)
-
     @override
-    def stopService(self) -> Deferred[None]:
-        """Stop in order."""
-        Service.stopService(self)
-        self._stopping = True
-        return Deferred.fromCoroutine(self._end())
-
     async def _end(self) -> None:
         self._directories.stop()
-        if self._open:
+        if self._running:
             await self.server.stop()
         await self._control.stop()
-        if self._open:
+        if self._running:
             await self._exits.stop()
         self._lock.release()
 
     # -- commands ------------------------------------------------------------------------------
 
+    @override
     def hung_up(self) -> None:
         """SIGHUP: what ``mixminion server reload`` does."""
         try:
@@ -337,12 +266,7 @@ class ServerService(Service):
             ],
             "found": list(self._storage.found()),
             "nickname": self._config[ServerSection].nickname,
-            "configuration": str(self._config.filename),
-            "versions": {
-                "mixminion": __version__,
-                "python": platform.python_version(),
-                "twisted": twisted_version,
-            },
+            **self._about(),
             "pids": [os.getpid(), *pids],
             "workers": {"configured": workers, "running": len(pids)},
             "protection": {
@@ -359,25 +283,8 @@ class ServerService(Service):
             **mix,
         }
 
-    def _stop(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        self._reactor.callLater(0, self._reactor.stop)
-        return {"stopping": True}
-
 
 def _credentials(keys: ServerKeys, reactor: Any) -> LinkCredentials:
     return LinkCredentials(
         keys.read_identity(), keys.read_signing(), private.read(keys.link_certificate), reactor
     )
-
-
-def _log(section: LogSection, *, foreground: bool) -> Log:
-    try:
-        return Log(
-            section.file,
-            level=section.level,
-            max_size=section.max_size,
-            keep=section.keep,
-            foreground=foreground,
-        )
-    except OSError as error:
-        raise WriteFailed(path=section.file, reason=error.strerror) from error
