@@ -254,7 +254,8 @@ class Sender:
     async def build_block(self, view: View, id: int) -> None:
         """Make packets of one more block of the message in fragments of that number."""
         building = self._in_fragments.build(view, id)
-        await anext(building, None)
+        async for _ in building:  # anext() with a default loses what it waits for (Python 3.11)
+            break
         await building.aclose()
 
     async def current(

@@ -8,6 +8,7 @@ from math import exp
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 
 from mixminion import api
 from mixminion.client.outbox_errors import NotHandedOverYet
@@ -18,7 +19,7 @@ from mixminion.interfaces import Refusal
 from mixminion.payload import frame
 from mixminion.sphinx.unwrap import Deliver, Unwrapper
 from mixminion.testing.transports import MemoryTransport
-from tests.client.network import DAY, GEOMETRY, VirtualCase
+from tests.client.network import DAY, GEOMETRY, NetworkCase, VirtualCase, reactor
 from tests.mixing.statistics import ks_p
 
 HOUR = 3600
@@ -261,3 +262,17 @@ class SendingTests(RunningCase):
         self.ask(self.other().send("drop", b"x", hand_over=False))
         self.clock.advance(4 * HOUR)
         self.assertEqual((self.messages(), len(self.seen)), (2, 2))
+
+
+class ThreadTests(NetworkCase):
+    """The same with a state that is read and written in a thread, as programs have it."""
+
+    async def test_large(self) -> None:
+        """A large message that is kept is built, and leaves."""
+        client = self.client()
+        await client.send("drop", SeededRandom(b"large").octets(30_000), hand_over=False)
+        self.assertEqual([each.blocks for each in await client.unbuilt()], [1])
+        client.start_schedule()
+        while await client.unbuilt() or await client.waiting():
+            await deferLater(reactor, 0.05)
+        self.assertGreaterEqual(len(self.network.arrived), 4)
